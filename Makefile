@@ -1,0 +1,61 @@
+# Every chore is one word. `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SEED ?= 2006
+
+.DEFAULT_GOAL := help
+.PHONY: help demo ranking test fmt lint types imports promises tests locks clean
+
+help: ## list the chores
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+$(BIN)/.sim: locks/sim.txt pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing what the demo needs into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/sim.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(BIN)/.dev: locks/dev.txt pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing what the tests need into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@ $(BIN)/.sim
+
+demo: $(BIN)/.sim ## bill a town's orders and publish its genre popularity
+	@$(BIN)/stb-sim demo --seed $(SEED)
+
+ranking: $(BIN)/.sim ## top three genres above bottom three, over 100 seeds, without HTTP
+	@$(BIN)/stb-sim ranking --seeds 100
+
+test: lint types imports tests ## everything that CI runs
+
+fmt: $(BIN)/.dev ## format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix --quiet .
+
+lint: $(BIN)/.dev ## style and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(BIN)/.dev ## mypy, strict
+	@$(BIN)/mypy
+
+imports: $(BIN)/.dev ## the import contracts that carry the promise
+	@$(BIN)/lint-imports
+
+tests: $(BIN)/.dev ## the test suite
+	@$(BIN)/pytest
+
+promises: $(BIN)/.dev ## what a regulator is shown
+	@$(BIN)/pytest -m promise -v
+
+locks: ## pin every dependency with its hashes, from pyproject.toml
+	@for set in box headend sim dev; do \
+	  uv pip compile --quiet --upgrade --universal --generate-hashes --no-annotate --no-header \
+	    --python-version 3.11 --extra $$set pyproject.toml locks/build.in -o locks/$$set.txt || exit 1; done
+
+clean: ## remove what the chores made
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-out

@@ -1,0 +1,1 @@
+"""The headend: billing, analytics and console, three sides that do not know each other."""

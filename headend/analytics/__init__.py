@@ -1,0 +1,1 @@
+"""The anonymous half: what was watched, and nobody."""

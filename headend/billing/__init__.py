@@ -1,0 +1,1 @@
+"""The identifiable half: who, and what was ordered."""

@@ -1,0 +1,1 @@
+"""What the sides share: frame, HTTP, storage, jobs."""

@@ -1,0 +1,1 @@
+"""What box and headend both speak: formats, words, protocol cryptography."""

@@ -1,0 +1,1 @@
+"""A town of households, real agents, a faulty network, adversaries, and the truth kept apart."""
