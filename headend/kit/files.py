@@ -1,0 +1,46 @@
+"""Files that survive a power cut: written beside, synced, then renamed, with the folder synced too."""
+
+import os
+from pathlib import Path
+
+PRIVATE = 0o600
+
+
+def write_file(path: Path, content: bytes, mode: int = PRIVATE) -> None:
+    """Put `content` at `path`, whole or not at all, durably."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
+    _write_synced(beside, content, mode)
+    beside.replace(path)
+    _sync_folder(path.parent)
+
+
+def write_once(path: Path, content: bytes, mode: int = PRIVATE) -> bool:
+    """Likewise, unless `path` stands already: then it stays as it is. Whether it was written."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
+    _write_synced(beside, content, mode)
+    try:
+        # A hard link fails where the name stands, so the first of two writers wins whole.
+        os.link(beside, path)
+    except FileExistsError:
+        return False
+    finally:
+        beside.unlink()
+    _sync_folder(path.parent)
+    return True
+
+
+def _write_synced(path: Path, content: bytes, mode: int) -> None:
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,96 @@
+"""Bytes to message, refusal to answer: RFC 9457 problems with stable names, each counted by its name."""
+
+import threading
+from collections import Counter
+from http import HTTPStatus
+from typing import ClassVar
+
+from flask import Request, Response, request
+
+from shared.errors import StbError
+
+PROBLEM_TYPE = "application/problem+json"
+PROBLEM_URN = "urn:stb-telemetry:problem:"
+
+
+class RefusedError(StbError):
+    """A request that is refused: nothing changed, the reason is counted by `name`."""
+
+    name: ClassVar[str] = "refused"
+    status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
+
+
+class TooLargeError(RefusedError):
+    """The body is larger than this address takes."""
+
+    name = "too-large"
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class WrongTypeError(RefusedError):
+    """The body's content type is not the one that this address takes."""
+
+    name = "wrong-content-type"
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+
+class MalformedError(RefusedError):
+    """The body cannot be read as what it should be."""
+
+    name = "malformed"
+
+
+class Tally:
+    """Counts by name, kept in memory until a side stores them; safe between threads."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def add(self, name: str, by: int = 1) -> None:
+        """Count `by` more of `name`."""
+        with self._lock:
+            self._counts[name] += by
+
+    def drain(self) -> dict[str, int]:
+        """What was counted since the last time, and start again at nothing."""
+        with self._lock:
+            counts = dict(self._counts)
+            self._counts.clear()
+        return counts
+
+    def snapshot(self) -> dict[str, int]:
+        """What has been counted since the last drain."""
+        with self._lock:
+            return dict(self._counts)
+
+
+def problem(refusal: RefusedError) -> Response:
+    """The RFC 9457 answer to a refusal; the detail never repeats what was sent."""
+    return problem_answer(refusal.name, refusal.status, (type(refusal).__doc__ or "").split("\n")[0])
+
+
+def problem_answer(name: str, status: HTTPStatus, title: str) -> Response:
+    """A problem answer of that name."""
+    body = f'{{"type":"{PROBLEM_URN}{name}","title":"{title}","status":{int(status)}}}'
+    return Response(body, status=int(status), content_type=PROBLEM_TYPE)
+
+
+def body_of(content_type: str, limit: int, asked: Request | None = None) -> bytes:
+    """The request's body, if it has the type and is not larger than `limit` bytes.
+
+    Raises:
+        WrongTypeError: another content type.
+        TooLargeError: larger, or of a length that is not told beforehand.
+    """
+    asked = asked or request
+    if asked.mimetype != content_type:
+        raise WrongTypeError(f"expected {content_type}")
+    if asked.content_length is None or asked.content_length > limit:
+        raise TooLargeError(f"at most {limit} bytes, told beforehand")
+    return asked.get_data(cache=False)
+
+
+def json_answer(body: bytes, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    """An answer of ready JSON bytes."""
+    return Response(body, status=int(status), content_type="application/json")

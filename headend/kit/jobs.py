@@ -1,0 +1,116 @@
+"""Jobs: named work with slots (weeks or months), each slot done once whoever ticks.
+
+APScheduler only ticks. A tick asks the injected clock and runs what is due; a job claims its slot in its
+side's own database, in the transaction that does the work, so that two tickers or a crash between two
+writes cannot make it run twice. A clock that is set back makes nothing due again.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from shared.clock import Clock
+from shared.system_clock import SystemClock
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One turn of a job: its name (such as 2026-W41) and when it is due."""
+
+    name: str
+    due: datetime
+
+
+@dataclass(frozen=True)
+class Job:
+    """Work that is due once a slot.
+
+    `next_slot` gives the first slot that is not recorded as done; `run` does the work, claims and records
+    the slot, and must be safe to call again for a slot that is done.
+    """
+
+    name: str
+    next_slot: Callable[[], Slot]
+    run: Callable[[Slot], None]
+
+
+class Jobs:
+    """All jobs of an installation, run in the order in which they are listed."""
+
+    def __init__(self, jobs: list[Job], clock: Clock) -> None:
+        self._jobs = jobs
+        self._clock = clock
+        self._turn = threading.Lock()
+
+    def run_due(self) -> int:
+        """Run every slot that is due, oldest first within a job; gives how many were run."""
+        with self._turn:
+            return sum(self._run_job(job) for job in self._jobs)
+
+    def next_due(self) -> datetime | None:
+        """When the earliest slot that is not done is due; in the past while it is being worked on."""
+        return min((job.next_slot().due for job in self._jobs), default=None)
+
+    def overview(self) -> list[tuple[str, Slot]]:
+        """Each job with its next slot."""
+        return [(job.name, job.next_slot()) for job in self._jobs]
+
+    def _run_job(self, job: Job) -> int:
+        done = 0
+        now = self._clock.now()
+        while (slot := job.next_slot()).due <= now:
+            try:
+                job.run(slot)
+            except Exception:
+                # A job that fails stays due and is tried again at the next tick; others go on.
+                log.exception("job %s failed for %s", job.name, slot.name)
+                return done
+            done += 1
+        return done
+
+
+class Ticker:
+    """Calls `tick` every `every` seconds of real time, also when the wall clock is set back.
+
+    APScheduler plans by the wall clock; a watchman compares with the monotonic clock and plans anew when
+    ticks stay away.
+    """
+
+    def __init__(self, tick: Callable[[], Any], every: float) -> None:
+        self._tick = tick
+        self._every = every
+        self._real = SystemClock()
+        self._last = self._real.monotonic()
+        self._stopped = threading.Event()
+        self._scheduler = BackgroundScheduler(timezone="UTC")
+        self._job = self._scheduler.add_job(
+            self._beat, "interval", seconds=every, coalesce=True, max_instances=1, misfire_grace_time=None
+        )
+        self._watchman = threading.Thread(target=self._watch, name="ticker-watch", daemon=True)
+
+    def start(self) -> None:
+        """Begin to tick."""
+        self._scheduler.start()
+        self._watchman.start()
+
+    def stop(self) -> None:
+        """Tick no more; waits for a tick that is under way."""
+        self._stopped.set()
+        self._scheduler.shutdown(wait=True)
+
+    def _beat(self) -> None:
+        self._last = self._real.monotonic()
+        self._tick()
+        self._last = self._real.monotonic()
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(self._every):
+            if self._real.monotonic() - self._last > 5 * self._every + 1:
+                self._job.modify(next_run_time=self._real.now() + timedelta(milliseconds=1))

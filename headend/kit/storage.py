@@ -1,0 +1,205 @@
+"""SQLite for one side: migrations at the door, one writer that commits in groups, readers that cannot write.
+
+A side's writes go through one thread, which takes what is waiting into one BEGIN IMMEDIATE … COMMIT with
+synchronous=FULL and answers afterwards: nothing is acknowledged before it is durable. Each piece of work is
+a savepoint of its own, so that one failure undoes itself and nothing else.
+"""
+
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlite_utils
+from sqlite_utils.migrations import Migrations
+
+from shared.errors import StbError
+from shared.field_register import declared_columns
+
+T = TypeVar("T")
+Connection = sqlite3.Connection
+
+GROUP_LIMIT = 256
+"""Pieces of work in one commit; more would only make the first of them wait longer."""
+BUSY_MS = 10_000
+
+
+class StorageError(StbError):
+    """The database could not do what was asked; nothing was changed."""
+
+
+class UndeclaredColumnError(StbError):
+    """A table or column that the register of fields does not declare."""
+
+
+def connect(path: Path, *, checkpoints: bool) -> Connection:
+    """A connection with this house's settings; only the serving worker checkpoints the WAL."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1000)
+    connection.row_factory = sqlite3.Row
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
+        connection.execute(f"PRAGMA {pragma}")
+    if not checkpoints:
+        connection.execute("PRAGMA wal_autocheckpoint=0")
+    return connection
+
+
+def migrate(path: Path, migrations: Migrations) -> None:
+    """Bring the file to the newest schema, and refuse columns that the register does not declare.
+
+    Raises:
+        UndeclaredColumnError: a column stands in the schema but not in the register of fields.
+    """
+    connection = connect(path, checkpoints=True)
+    try:
+        database = sqlite_utils.Database(connection)
+        migrations.apply(database)
+        _check_declared(database, migrations.name)
+    finally:
+        connection.close()
+
+
+def _check_declared(database: sqlite_utils.Database, side: str) -> None:
+    declared = declared_columns(side)
+    for table in database.tables:
+        if table.name.startswith(("sqlite_", "_sqlite_migrations")):
+            continue
+        unknown = {column.name for column in table.columns} - declared.get(table.name, frozenset())
+        if unknown:
+            raise UndeclaredColumnError(f"{side}.{table.name}: {', '.join(sorted(unknown))}")
+
+
+@contextmanager
+def immediate(connection: Connection) -> Iterator[Connection]:
+    """One write transaction, begun IMMEDIATE: a deferred one that reads first can fail at its first write."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield connection
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+class _Work:
+    def __init__(self, do: Callable[[Connection], Any]) -> None:
+        self.do = do
+        self.future: Future[Any] = Future()
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def answer(self, failure: BaseException | None) -> None:
+        error = failure or self.error
+        if error is None:
+            self.future.set_result(self.result)
+        else:
+            self.future.set_exception(error)
+
+
+class Storage:
+    """One side's database file."""
+
+    def __init__(self, path: Path, migrations: Migrations, *, checkpoints: bool = False) -> None:
+        migrate(path, migrations)
+        self.path = path
+        self._checkpoints = checkpoints
+        self._waiting: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._local = threading.local()
+        self._readers: list[Connection] = []
+        self._lock = threading.Lock()
+        self._closed = False
+        self._writer = threading.Thread(target=self._write_groups, name=f"writer-{path.stem}", daemon=True)
+        self._writer.start()
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Do `work` in a durable transaction and give its answer after the commit.
+
+        Raises:
+            StorageError: the database refused (full disk, corruption); nothing was changed.
+            Exception: whatever `work` raised; its changes are undone.
+        """
+        if self._closed:
+            raise StorageError("the storage is closed")
+        item = _Work(work)
+        self._waiting.put(item)
+        result: T = item.future.result()
+        return result
+
+    def read(self) -> Connection:
+        """This thread's own connection, which refuses to write."""
+        connection: Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = connect(self.path, checkpoints=False)
+            connection.execute("PRAGMA query_only=ON")
+            self._local.connection = connection
+            with self._lock:
+                self._readers.append(connection)
+        return connection
+
+    def close(self) -> None:
+        """Let the writer finish what is waiting, then let go of the file."""
+        if self._closed:
+            return
+        self._closed = True
+        self._waiting.put(None)
+        self._writer.join()
+        with self._lock:
+            for connection in self._readers:
+                connection.close()
+
+    def backup_to(self, target: Path) -> None:
+        """Copy the database as it stands at one moment into a new file."""
+        copy = sqlite3.connect(target)
+        try:
+            self.read().backup(copy)
+        finally:
+            copy.close()
+
+    def _write_groups(self) -> None:
+        connection = connect(self.path, checkpoints=self._checkpoints)
+        try:
+            while (group := self._next_group()) is not None:
+                failure = self._commit(connection, group)
+                for item in group:
+                    item.answer(failure)
+        finally:
+            connection.close()
+
+    def _next_group(self) -> list[_Work] | None:
+        first = self._waiting.get()
+        if first is None:
+            return None
+        group = [first]
+        while len(group) < GROUP_LIMIT:
+            try:
+                item = self._waiting.get_nowait()
+            except queue.Empty:
+                break
+            if item is None:
+                self._waiting.put(None)
+                break
+            group.append(item)
+        return group
+
+    @staticmethod
+    def _commit(connection: Connection, group: list[_Work]) -> BaseException | None:
+        try:
+            with immediate(connection):
+                for item in group:
+                    _run(connection, item)
+        except sqlite3.Error as error:
+            return StorageError(str(error))
+        return None
+
+
+def _run(connection: Connection, item: _Work) -> None:
+    connection.execute("SAVEPOINT work")
+    try:
+        item.result = item.do(connection)
+    except Exception as error:  # noqa: BLE001 (whatever it is, it reaches the one who waits)
+        connection.execute("ROLLBACK TO work")
+        item.error = error
+    connection.execute("RELEASE work")

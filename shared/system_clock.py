@@ -1,0 +1,66 @@
+"""The only room that may ask what time it is."""
+
+import os
+import struct
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from shared.clock import from_ms, to_ms
+from shared.errors import StbError
+
+_FORMAT = struct.Struct("<q")
+
+
+class NoSteeredTimeError(StbError):
+    """The file of a steered clock is missing or holds no time."""
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> datetime:
+        """The instant, aware, in UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Seconds of the machine's monotonic clock."""
+        return time.monotonic()
+
+
+class SteeredClock:
+    """Simulated time: reads the instant from a file that a simulator writes.
+
+    The file holds one little-endian signed 64-bit number, Unix milliseconds; eight aligned bytes are
+    written and read at once, so a reader never sees half a time.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._file = os.open(path, os.O_RDONLY)
+        except OSError as error:
+            raise NoSteeredTimeError(f"no steered clock at {path}: {error.strerror}") from error
+        self._start = self.now()
+
+    def now(self) -> datetime:
+        """The instant that the simulator last wrote."""
+        raw = os.pread(self._file, _FORMAT.size, 0)
+        if len(raw) != _FORMAT.size:
+            raise NoSteeredTimeError("the steered clock's file holds no time")
+        return from_ms(_FORMAT.unpack(raw)[0])
+
+    def monotonic(self) -> float:
+        """Simulated seconds since this clock was opened."""
+        return (self.now() - self._start).total_seconds()
+
+
+class ClockSteerer:
+    """The simulator's hand on the clock file."""
+
+    def __init__(self, path: Path, start: datetime) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        self.set(start)
+
+    def set(self, instant: datetime) -> None:
+        """Let every process that reads the file see `instant` (to the millisecond)."""
+        os.pwrite(self._file, _FORMAT.pack(to_ms(instant)), 0)
