@@ -74,10 +74,12 @@ class Unverified(msgspec.Struct, frozen=True):
     Attributes:
         keyid: An unauthenticated hint: good for finding a key to try, and for nothing else.
         payload_type: What the envelope claims to say, as unauthenticated as the hint.
+        unverified_payload: What nobody has vouched for yet; an enrolment brings its own key in it.
     """
 
     keyid: str
     payload_type: str
+    unverified_payload: bytes
 
 
 def pae(payload_type: str, payload: bytes) -> bytes:
@@ -110,7 +112,7 @@ def read(envelope: bytes, limit: int = DEFAULT_LIMIT) -> Unverified:
         MalformedEnvelopeError: The bytes are no envelope of this profile.
     """
     parsed = _parse(envelope, limit)
-    return Unverified(parsed.signatures[0].keyid, parsed.payloadType)
+    return Unverified(parsed.signatures[0].keyid, parsed.payloadType, _from_base64(parsed.payload))
 
 
 def verify(envelope: bytes, payload_type: str, key: Ed25519PublicKey, limit: int = DEFAULT_LIMIT) -> bytes:

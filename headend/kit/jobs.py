@@ -16,6 +16,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from shared.clock import Clock
 from shared.system_clock import SystemClock
+from shared.weeks import Week
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,12 @@ class Job:
     name: str
     next_slot: Callable[[], Slot]
     run: Callable[[Slot], None]
+
+
+def week_slot(done: str | None, first: Week, due: Callable[[Week], datetime]) -> Slot:
+    """The slot of the first week that a weekly job has not done."""
+    week = first if done is None else Week.parse(done).plus(1)
+    return Slot(str(week), due(week))
 
 
 class Jobs:

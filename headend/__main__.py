@@ -1,0 +1,32 @@
+"""`headend`: the operator's command line."""
+
+import click
+
+from headend.cli import billing, installation
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="stb-telemetry", prog_name="headend")
+def main() -> None:
+    """Bill what set-top boxes order, and publish which genres are popular, never who watched."""
+
+
+for command in (
+    installation.init,
+    installation.serve,
+    installation.jobs,
+    installation.box_settings,
+    installation.backup,
+    installation.restore,
+    billing.account,
+    billing.catalogue,
+    billing.order,
+    billing.invoice,
+    billing.reconcile,
+    billing.export,
+):
+    main.add_command(command)
+
+
+if __name__ == "__main__":
+    main()

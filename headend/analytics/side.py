@@ -1,0 +1,263 @@
+"""Analytics as the composition root serves it: the anonymous line, the jobs, the pages."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from headend.analytics.archive import ReleaseArchive
+from headend.analytics.budget import MICRO, cap_micro
+from headend.analytics.gateway import Intake, OpenWeeks, make_blueprint
+from headend.analytics.keys import AnalyticsKeys
+from headend.analytics.publication import ROLES, Publication
+from headend.analytics.published import sha256
+from headend.analytics.release import Outcome, run_release
+from headend.analytics.sqlite import SqliteStore
+from headend.analytics.store import (
+    AnalyticsStore,
+    Installation,
+    StoredDirectory,
+    StoredTotals,
+    WeekNotDoneError,
+    WeekState,
+)
+from headend.disclosure import Cleared, DisclosureError, Kind, Recipient
+from headend.kit.http import Tally
+from headend.kit.jobs import Job, Slot, week_slot
+from headend.kit.side import Side, Tile
+from headend.kit.storage import StorageError
+from shared import dsse
+from shared.clock import Clock, to_ms
+from shared.directory import MAX_DIRECTORY, BadDirectoryError, Directory, read_directory
+from shared.dsse import PayloadType
+from shared.register import Profile
+from shared.totals import read_totals
+from shared.weeks import NotAWeekError, Week
+
+RELEASE_JOB = "release"
+PRUNE_JOB = "prune"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What analytics is made of.
+
+    Attributes:
+        database: Its SQLite file.
+        keys: The folder of its keys, its own and nobody else's.
+        clock: The installation's clock.
+        zone: The zone in which weeks are cut.
+        profile: The profile that the budget is laid out for.
+        directory_key: The key that signs directories; boxes pin the same.
+        first_week: The first week that is counted.
+        simulated: Whether the installation is an invented one.
+        spawn_release: Draws a week's release in a process of its own, and returns when that has ended.
+        archive: Where releases are kept beside the database; `releases` next to it if not said.
+        downloads: Where the console serves `AnalyticsSide.download`.
+    """
+
+    database: Path
+    keys: Path
+    clock: Clock
+    zone: ZoneInfo
+    profile: Profile
+    directory_key: Ed25519PublicKey
+    first_week: Week
+    simulated: bool
+    spawn_release: Callable[[Week], None]
+    archive: Path | None = None
+    downloads: str = "/console/popularity"
+
+
+class AnalyticsSide:
+    """Analytics with its store, as the composition root and the command line hold it.
+
+    Raises:
+        WrongInstallationError: the database belongs to another installation.
+    """
+
+    def __init__(self, setup: Setup, *, checkpoints: bool = False) -> None:
+        self.setup = setup
+        self.store: AnalyticsStore = SqliteStore(setup.database, checkpoints=checkpoints)
+        self.store.stamp(_stamp(setup))
+        self.keys = AnalyticsKeys(setup.keys)
+        self.archive = ReleaseArchive(setup.archive or setup.database.parent / "releases")
+        self.tally = Tally()
+        self.weeks = OpenWeeks(self.store, self.keys)
+        self.intake = Intake(self.store, self.weeks, setup.clock, self.tally)
+        self.publication = Publication(self.store, self._next_week, setup.downloads)
+        self.side = Side(
+            name="analytics",
+            blueprint=make_blueprint(self.store, self.intake, self.tally),
+            jobs=[Job(RELEASE_JOB, self._release_slot, self._release), self._prune_job()],
+            pages=self.publication.pages(),
+            tiles=self._tiles,
+            metrics=self._metrics,
+            ready=self._ready,
+            close=self.close,
+            flush=self.flush,
+        )
+
+    # --- what the composition root asks for
+    def key_config(self, week: Week) -> bytes:
+        """The week's OHTTP key configuration for the directory (RFC 9458 section 3.1)."""
+        return self.keys.key_config(week)
+
+    def accept_directory(self, directory: Cleared[bytes]) -> None:
+        """Take a week's signed directory: from now on its bytes are served and its week can be counted.
+
+        Raises:
+            DisclosureError: it was cleared as something else.
+            DsseError: the signature is not the directory key's.
+            BadDirectoryError: it does not fit this installation, its register or its key.
+            ConflictError: another one stands for that week.
+        """
+        if directory.kind is not Kind.DIRECTORY:
+            raise DisclosureError("this was not cleared as a directory")
+        envelope = directory.payload
+        payload = dsse.verify(envelope, PayloadType.DIRECTORY, self.setup.directory_key, 2 * MAX_DIRECTORY)
+        week = _week_of(payload)
+        self._check(read_directory(payload, week), week)
+        self.store.accept_directory(StoredDirectory(week, envelope, payload, sha256(envelope)))
+        self.weeks.reload()
+
+    def accept_totals(self, totals: Cleared[bytes]) -> None:
+        """Take a week's box totals, whose signature the composition root has verified.
+
+        Raises:
+            DisclosureError: they were not cleared for analytics.
+            BadTotalsError: another form.
+            ConflictError: other totals stand for that week.
+        """
+        if totals.kind is not Kind.BOX_TOTALS or totals.recipient is not Recipient.ANALYTICS:
+            raise DisclosureError("these were not cleared as box totals for analytics")
+        week, _ = read_totals(totals.payload)
+        self.store.accept_totals(week, StoredTotals(totals.payload, sha256(totals.payload)))
+
+    def release(self, week: Week) -> Outcome:
+        """Draw a closed week's release in this process, once; see `run_release`."""
+        return run_release(self.store, week, self.setup.clock.now(), self.keys.manifest_key(), self.archive)
+
+    def download(self, kind: str, form: str, args: dict[str, str]) -> Cleared[bytes]:
+        """A download for the console; see `Publication.download`."""
+        return self.publication.download(kind, form, args)
+
+    def flush(self) -> None:
+        """Store the counts of refusals; what the database does not take stays counted in memory."""
+        counts = self.tally.drain()
+        try:
+            if counts:
+                self.store.add_tally(counts)
+        except StorageError:
+            for name, count in counts.items():
+                self.tally.add(name, count)
+            raise
+
+    def close(self) -> None:
+        """Store what is still in memory and let go of the database."""
+        self.flush()
+        self.store.close()
+
+    def _check(self, said: Directory, week: Week) -> None:
+        said.taken()
+        if said.zone != self.setup.zone.key:
+            raise BadDirectoryError(f"its zone is {said.zone}")
+        if said.key_config() != self.keys.gateway(week).config.encode():
+            raise BadDirectoryError("its sealing key is not this installation's")
+
+    # --- the jobs
+    def _slot(self, job: str) -> Slot:
+        done = self.store.last_done(job)
+        return week_slot(
+            str(done) if done else None, self.setup.first_week, lambda week: week.closes(self.setup.zone)
+        )
+
+    def _next_week(self) -> Week:
+        return Week.parse(self._slot(RELEASE_JOB).name)
+
+    def _release_slot(self) -> Slot:
+        return self._slot(RELEASE_JOB)
+
+    def _release(self, slot: Slot) -> None:
+        week = Week.parse(slot.name)
+        self.setup.spawn_release(week)
+        if self.store.state(week) in {None, WeekState.OPEN}:
+            raise WeekNotDoneError(f"the release of {week} ended without a result")
+
+    def _prune_job(self) -> Job:
+        return Job(PRUNE_JOB, lambda: self._slot(PRUNE_JOB), self._prune)
+
+    def _prune(self, slot: Slot) -> None:
+        week = Week.parse(slot.name)
+        if self.store.state(week) in {None, WeekState.OPEN}:
+            raise WeekNotDoneError(f"{week} has not come to its end")
+        self.keys.forget(week)
+        self.store.forget(week, to_ms(self.setup.clock.now()))
+        self.weeks.reload()
+
+    # --- what is seen of it
+    def _ready(self) -> None:
+        self.store.installation()
+
+    def _tiles(self, roles: frozenset[str]) -> list[Tile]:
+        tiles = [self._job_tile()]
+        if roles & ROLES:
+            tiles += [self._accepted_tile(), self._budget_tile()]
+        return tiles
+
+    def _job_tile(self) -> Tile:
+        slot = self._release_slot()
+        late = slot.due <= self.setup.clock.now()
+        return Tile(
+            "Next release", slot.name, "overdue" if late else f"due {slot.due:%Y-%m-%d %H:%M} UTC", late
+        )
+
+    def _accepted_tile(self) -> Tile:
+        weeks = [week for week, state in self.store.states().items() if state is WeekState.RELEASED]
+        return Tile("Releases", str(len(weeks)), f"last {weeks[-1]}" if weeks else "none yet")
+
+    def _budget_tile(self) -> Tile:
+        spent = sum(spending.rho_micro for spending in self.store.spendings())
+        return Tile("Budget spent (rho)", f"{spent / MICRO:.4f}", "over all weeks")
+
+    def _metrics(self) -> list[tuple[str, dict[str, str], float]]:
+        refused = self.store.tally()
+        for name, count in self.tally.snapshot().items():
+            refused[name] = refused.get(name, 0) + count
+        samples: list[tuple[str, dict[str, str], float]] = [
+            ("headend_refused_total", {"side": "analytics", "name": name}, count)
+            for name, count in refused.items()
+        ]
+        samples += [
+            ("headend_accepted_total", {"measure": one.measure, "week": str(one.week)}, one.count)
+            for one in self.store.accepted()
+        ]
+        spent = sum(spending.rho_micro for spending in self.store.spendings())
+        released = sum(state is WeekState.RELEASED for state in self.store.states().values())
+        return [*samples, ("headend_releases", {}, released), ("headend_budget_spent_rho", {}, spent / MICRO)]
+
+
+def _stamp(setup: Setup) -> Installation:
+    return Installation(
+        setup.simulated,
+        setup.profile.name,
+        setup.zone.key,
+        setup.first_week,
+        cap_micro(setup.profile),
+    )
+
+
+class _OnlyWeek(msgspec.Struct):
+    """The one field of a directory that is needed to read the rest."""
+
+    week: str
+
+
+def _week_of(payload: bytes) -> Week:
+    try:
+        return Week.parse(msgspec.json.decode(payload, type=_OnlyWeek).week)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, NotAWeekError) as error:
+        raise BadDirectoryError(str(error)) from error

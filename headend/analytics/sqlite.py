@@ -1,0 +1,297 @@
+"""The analytics store on SQLite; every write goes through the storage's one writer."""
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeVar
+
+from headend.analytics.schema import migrations
+from headend.analytics.store import (
+    Accepted,
+    ConflictError,
+    Contribution,
+    Counted,
+    Counter,
+    Installation,
+    ReleaseDesk,
+    Spending,
+    StoredDirectory,
+    StoredRelease,
+    StoredTotals,
+    WeekNotDoneError,
+    WeekNotOpenError,
+    WeekState,
+    WrongInstallationError,
+)
+from headend.kit.storage import Connection, Storage
+from shared.weeks import Week
+
+T = TypeVar("T")
+
+
+class SqliteDesk:
+    """Questions to one connection, and what the release writes; see `ReleaseDesk`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def state(self, week: Week) -> WeekState | None:
+        """How far the week has come."""
+        row = self._one("SELECT state FROM weeks WHERE week = ?", week)
+        return WeekState(row["state"]) if row else None
+
+    def directory(self, week: Week) -> StoredDirectory | None:
+        """The week's directory."""
+        row = self._one("SELECT * FROM directories WHERE week = ?", week)
+        return _directory(row) if row else None
+
+    def totals(self, week: Week) -> StoredTotals | None:
+        """The week's box totals."""
+        row = self._one("SELECT payload, sha256 FROM totals WHERE week = ?", week)
+        return StoredTotals(row["payload"], row["sha256"]) if row else None
+
+    def counters(self, week: Week) -> list[Counter]:
+        """The exact sums of the week."""
+        rows = self._connection.execute("SELECT * FROM counters WHERE week = ?", (str(week),))
+        return [Counter(row["measure"], row["cell"], row["amount"], row["rest"]) for row in rows]
+
+    def accepted(self, week: Week) -> dict[str, int]:
+        """Tokens accepted in the week, by measure."""
+        rows = self._connection.execute("SELECT measure, n FROM accepted WHERE week = ?", (str(week),))
+        return {row["measure"]: row["n"] for row in rows}
+
+    def installation(self) -> Installation:
+        """The stamp; see `AnalyticsStore.installation`."""
+        row = self._connection.execute("SELECT * FROM installation").fetchone()
+        if row is None:
+            raise WrongInstallationError("the database belongs to no installation yet")
+        return Installation(
+            bool(row["simulated"]),
+            row["profile"],
+            row["zone"],
+            Week.parse(row["first_week"]),
+            row["cap_micro"],
+        )
+
+    def spendings(self) -> list[Spending]:
+        """The whole budget ledger."""
+        rows = self._connection.execute("SELECT * FROM budget ORDER BY week, measure")
+        return [Spending(Week.parse(row["week"]), row["measure"], row["rho_micro"]) for row in rows]
+
+    def release(self, week: Week) -> StoredRelease | None:
+        """The week's release."""
+        row = self._one("SELECT * FROM releases WHERE week = ?", week)
+        return _release(row) if row else None
+
+    def spend(self, spending: Spending) -> None:
+        """Enter a line into the budget ledger."""
+        values = (str(spending.week), spending.measure, spending.rho_micro)
+        self._connection.execute("INSERT INTO budget VALUES (?, ?, ?)", values)
+
+    def enter_release(self, release: StoredRelease) -> None:
+        """Store a release for ever."""
+        values = (str(release.week), release.manifest, release.table)
+        self._connection.execute("INSERT INTO releases VALUES (?, ?, ?)", values)
+
+    def finish(self, week: Week, state: WeekState, now_ms: int) -> None:
+        """Give the week its final state and record the job `release` as done."""
+        self._connection.execute(
+            "INSERT INTO weeks VALUES (?, ?) ON CONFLICT DO UPDATE SET state = excluded.state",
+            (str(week), state.value),
+        )
+        self.record_done("release", week, now_ms)
+
+    def record_done(self, job: str, week: Week, now_ms: int) -> None:
+        """Record a job's slot as done; the first time counts."""
+        values = (job, str(week), now_ms)
+        self._connection.execute("INSERT INTO job_runs VALUES (?, ?, ?) ON CONFLICT DO NOTHING", values)
+
+    def drop_counters(self, week: Week) -> None:
+        """Forget the week's exact sums, overwriting them in the file."""
+        self._connection.execute("PRAGMA secure_delete=ON")
+        self._connection.execute("DELETE FROM counters WHERE week = ?", (str(week),))
+
+    def drop_nonces(self, week: Week) -> None:
+        """Forget which tokens of the week were spent."""
+        self._connection.execute("PRAGMA secure_delete=ON")
+        self._connection.execute("DELETE FROM spent WHERE week = ?", (str(week),))
+
+    def _one(self, question: str, week: Week) -> sqlite3.Row | None:
+        row: sqlite3.Row | None = self._connection.execute(question, (str(week),)).fetchone()
+        return row
+
+
+class SqliteStore:
+    """The analytics store in one SQLite file; see `AnalyticsStore`."""
+
+    def __init__(self, path: Path, *, checkpoints: bool = False) -> None:
+        self.storage = Storage(path, migrations, checkpoints=checkpoints)
+
+    def stamp(self, installation: Installation) -> None:
+        """Mark a new database, or check an old one's mark."""
+        self.storage.write(lambda connection: _stamp(connection, installation))
+
+    def installation(self) -> Installation:
+        """The stamp."""
+        return self._desk().installation()
+
+    def accept_directory(self, directory: StoredDirectory) -> None:
+        """Store a directory and open its week."""
+        self.storage.write(lambda connection: _accept_directory(connection, directory))
+
+    def directory(self, week: Week) -> StoredDirectory | None:
+        """The week's directory."""
+        return self._desk().directory(week)
+
+    def open_directories(self) -> list[StoredDirectory]:
+        """Directories of weeks that are not yet final, oldest first."""
+        rows = self.storage.read().execute(
+            "SELECT directories.* FROM directories JOIN weeks USING (week) WHERE state = ? ORDER BY week",
+            (WeekState.OPEN.value,),
+        )
+        return [_directory(row) for row in rows]
+
+    def accept_totals(self, week: Week, totals: StoredTotals) -> None:
+        """Store a week's box totals."""
+        self.storage.write(lambda connection: _accept_totals(connection, week, totals))
+
+    def totals(self, week: Week) -> StoredTotals | None:
+        """The week's box totals."""
+        return self._desk().totals(week)
+
+    def count(self, contribution: Contribution) -> Counted:
+        """Spend the token and count the fragment."""
+        return self.storage.write(lambda connection: _count(connection, contribution))
+
+    def accepted(self) -> list[Accepted]:
+        """Tokens accepted, for all weeks."""
+        rows = self.storage.read().execute("SELECT * FROM accepted ORDER BY week, measure")
+        return [Accepted(Week.parse(row["week"]), row["measure"], row["n"]) for row in rows]
+
+    def add_tally(self, counts: dict[str, int]) -> None:
+        """Add to the global counts of refusals."""
+        self.storage.write(lambda connection: _add_tally(connection, counts.items()))
+
+    def tally(self) -> dict[str, int]:
+        """The global counts of refusals, by name."""
+        rows = self.storage.read().execute("SELECT name, n FROM tally ORDER BY name")
+        return {row["name"]: row["n"] for row in rows}
+
+    def state(self, week: Week) -> WeekState | None:
+        """How far a week has come."""
+        return self._desk().state(week)
+
+    def states(self) -> dict[Week, WeekState]:
+        """How far each known week has come."""
+        rows = self.storage.read().execute("SELECT week, state FROM weeks ORDER BY week")
+        return {Week.parse(row["week"]): WeekState(row["state"]) for row in rows}
+
+    def release(self, week: Week) -> StoredRelease | None:
+        """The week's release."""
+        return self._desk().release(week)
+
+    def releases(self) -> list[StoredRelease]:
+        """All releases, oldest first."""
+        rows = self.storage.read().execute("SELECT * FROM releases ORDER BY week")
+        return [_release(row) for row in rows]
+
+    def spendings(self) -> list[Spending]:
+        """The whole budget ledger."""
+        return self._desk().spendings()
+
+    def last_done(self, job: str) -> Week | None:
+        """The last week that a job is recorded as done for."""
+        row = self.storage.read().execute("SELECT max(slot) FROM job_runs WHERE job = ?", (job,)).fetchone()
+        return Week.parse(row[0]) if row[0] else None
+
+    def at_release_desk(self, work: Callable[[ReleaseDesk], T]) -> T:
+        """Do `work` in one transaction."""
+        return self.storage.write(lambda connection: work(SqliteDesk(connection)))
+
+    def forget(self, week: Week, now_ms: int) -> None:
+        """Delete a final week's counters and nonces."""
+        self.storage.write(lambda connection: _forget(connection, week, now_ms))
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.storage.close()
+
+    def _desk(self) -> SqliteDesk:
+        return SqliteDesk(self.storage.read())
+
+
+def _directory(row: sqlite3.Row) -> StoredDirectory:
+    return StoredDirectory(Week.parse(row["week"]), row["envelope"], row["payload"], row["sha256"])
+
+
+def _release(row: sqlite3.Row) -> StoredRelease:
+    return StoredRelease(Week.parse(row["week"]), row["manifest"], row["table"])
+
+
+def _stamp(connection: Connection, stamp: Installation) -> None:
+    if connection.execute("SELECT 1 FROM installation").fetchone() is None:
+        values = (1, int(stamp.simulated), stamp.profile, stamp.zone, str(stamp.first_week), stamp.cap_micro)
+        connection.execute("INSERT INTO installation VALUES (?, ?, ?, ?, ?, ?)", values)
+    elif (found := SqliteDesk(connection).installation()) != stamp:
+        raise WrongInstallationError(f"the database is stamped {found}, asked for was {stamp}")
+
+
+def _accept_directory(connection: Connection, directory: StoredDirectory) -> None:
+    desk = SqliteDesk(connection)
+    known = desk.directory(directory.week)
+    if known is not None and known.envelope == directory.envelope:
+        return
+    if known is not None or desk.state(directory.week) is not None:
+        raise ConflictError(f"week {directory.week} has its directory, or is done without one")
+    week = str(directory.week)
+    values = (week, directory.envelope, directory.payload, directory.sha256)
+    connection.execute("INSERT INTO directories VALUES (?, ?, ?, ?)", values)
+    connection.execute("INSERT INTO weeks VALUES (?, ?)", (week, WeekState.OPEN.value))
+
+
+def _accept_totals(connection: Connection, week: Week, totals: StoredTotals) -> None:
+    known = SqliteDesk(connection).totals(week)
+    if known is None:
+        values = (str(week), totals.payload, totals.sha256)
+        connection.execute("INSERT INTO totals VALUES (?, ?, ?)", values)
+    elif known != totals:
+        raise ConflictError(f"week {week} has its totals, and they say otherwise")
+
+
+def _count(connection: Connection, fragment: Contribution) -> Counted:
+    week = str(fragment.week)
+    # The state is asked in the same transaction: a clock that is set back opens no week again.
+    row = connection.execute("SELECT state FROM weeks WHERE week = ?", (week,)).fetchone()
+    if row is None or row["state"] != WeekState.OPEN.value:
+        raise WeekNotOpenError(f"week {week} takes no fragments")
+    spent = connection.execute(
+        "INSERT INTO spent VALUES (?, ?) ON CONFLICT DO NOTHING", (week, fragment.nonce)
+    )
+    if spent.rowcount == 0:
+        return Counted.DUPLICATE
+    connection.execute(
+        "INSERT INTO accepted VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET n = n + 1", (week, fragment.measure)
+    )
+    if fragment.cell:  # `none` is counted nowhere: accepted minus none would be an exact total
+        values = (week, fragment.measure, fragment.cell, fragment.amount, fragment.rest)
+        connection.execute(
+            "INSERT INTO counters VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
+            " SET amount = amount + excluded.amount, rest = rest + excluded.rest",
+            values,
+        )
+    return Counted.FIRST
+
+
+def _add_tally(connection: Connection, counts: Iterable[tuple[str, int]]) -> None:
+    connection.executemany(
+        "INSERT INTO tally VALUES (?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n", list(counts)
+    )
+
+
+def _forget(connection: Connection, week: Week, now_ms: int) -> None:
+    desk = SqliteDesk(connection)
+    if desk.state(week) in {None, WeekState.OPEN}:
+        raise WeekNotDoneError(f"week {week} is not done yet")
+    desk.drop_counters(week)
+    desk.drop_nonces(week)
+    desk.record_done("prune", week, now_ms)

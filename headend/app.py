@@ -1,0 +1,314 @@
+"""The composition root: the only room that knows that billing and analytics both exist.
+
+It builds one, two or three sides into one Flask application, publishes the week's directory from billing's
+token keys and analytics' sealing key, and hands the box totals over through the disclosure table.
+"""
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from pathlib import Path
+
+import msgspec
+from flask import Flask, Response, redirect
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from werkzeug.exceptions import HTTPException
+
+from headend import directories
+from headend.analytics.side import AnalyticsSide
+from headend.analytics.side import Setup as AnalyticsSetup
+from headend.billing.side import BillingSide
+from headend.billing.side import Setup as BillingSetup
+from headend.console.side import ConsoleSide, make_console
+from headend.disclosure import Kind, Purpose, Recipient, clear
+from headend.installation import BILLING_KEY, CATALOGUE_KEY, DIRECTORY_KEY, Installation
+from headend.kit.http import RefusedError, problem, problem_answer
+from headend.kit.jobs import Job, Jobs, Slot, Ticker, week_slot
+from headend.kit.process import die_with_parent, wait_for_lock, watch_parent
+from headend.kit.side import Side
+from headend.kit.storage import StorageError
+from shared.clock import to_ms
+from shared.directory import NO_REGION
+from shared.system_clock import SystemClock
+from shared.weeks import Week
+
+log = logging.getLogger(__name__)
+
+ALL_SIDES = ("billing", "analytics", "console")
+FOLDER_VARIABLE = "HEADEND_FOLDER"
+SIDES_VARIABLE = "HEADEND_SIDES"
+SECURE_VARIABLE = "HEADEND_SECURE_COOKIES"
+MAX_BODY = 512 * 1024
+DIRECTORY_LEAD_WEEKS = 1
+"""A week's directory is published this many weeks before it starts."""
+TICK_SECONDS = 5.0
+SIMULATED_TICK_SECONDS = 0.05
+
+
+@dataclass
+class Headend:
+    """An installation with its sides built, before anything is served."""
+
+    installation: Installation
+    billing: BillingSide | None = None
+    analytics: AnalyticsSide | None = None
+    console: ConsoleSide | None = None
+    jobs: Jobs = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.jobs = Jobs(list(self._all_jobs()), self.installation.clock())
+
+    def sides(self) -> list[Side]:
+        """The sides that were built."""
+        return [built.side for built in (self.billing, self.analytics, self.console) if built is not None]
+
+    def _all_jobs(self) -> Iterable[Job]:
+        if self.billing is not None and self.analytics is not None:
+            yield Job("directory", self._next_directory, self._publish_slot)
+            yield from self.billing.side.jobs
+            yield Job("totals", self._next_totals, self._hand_totals)
+            yield from self.analytics.side.jobs
+        else:
+            for side in self.sides():
+                yield from side.jobs
+
+    def close(self) -> None:
+        """Let go of every database."""
+        for side in self.sides():
+            side.close()
+
+    # --- the directory
+    def publish(self, week: Week) -> bytes:
+        """The week's directory, made and stored at both sides if there is none; always the same bytes.
+
+        Raises:
+            ValueError: one of the two sides is not here.
+        """
+        if self.billing is None or self.analytics is None:
+            raise ValueError("a directory needs billing and analytics")
+        store = self.billing.store
+        envelope = store.read().directory(str(week))
+        if envelope is None:
+            made = directories.make_directory(
+                self.installation.settings,
+                week,
+                self.billing.token_keys(week),
+                self.analytics.key_config(week),
+                self.installation.key(DIRECTORY_KEY),
+            )
+            store.write(lambda tx: tx.put_directory(str(week), made))
+            envelope = store.read().directory(str(week)) or made
+        self.analytics.accept_directory(clear(envelope, Kind.DIRECTORY, Recipient.BOXES, Purpose.PROTOCOL))
+        return envelope
+
+    def _next_directory(self) -> Slot:
+        return self._next("directory", lambda week: week.plus(-DIRECTORY_LEAD_WEEKS))
+
+    def _next(self, job: str, due: Callable[[Week], Week]) -> Slot:
+        assert self.billing is not None  # noqa: S101 (only planned where billing is)
+        done = self.billing.store.read().last_slot(job)
+        zone = self.installation.zone
+        return week_slot(done, self.installation.first_week, lambda week: due(week).start(zone))
+
+    def _publish_slot(self, slot: Slot) -> None:
+        self.publish(Week.parse(slot.name))
+        self._done("directory", slot)
+
+    def _done(self, job: str, slot: Slot) -> None:
+        assert self.billing is not None  # noqa: S101 (only planned where billing is)
+        now_ms = self.billing.now_ms()
+        self.billing.store.write(lambda tx: tx.claim(job, slot.name, now_ms))
+
+    # --- the box totals
+    def _next_totals(self) -> Slot:
+        return self._next("totals", lambda week: week.plus(2))
+
+    def _hand_totals(self, slot: Slot) -> None:
+        assert self.billing is not None  # noqa: S101 (only planned where both are)
+        assert self.analytics is not None  # noqa: S101 (only planned where both are)
+        payload = msgspec.json.encode(self.billing.totals(Week.parse(slot.name)))
+        cleared = clear(payload, Kind.BOX_TOTALS, Recipient.ANALYTICS, Purpose.EXTRAPOLATION)
+        self.analytics.accept_totals(cleared)
+        self._done("totals", slot)
+
+
+def open_headend(
+    installation: Installation, sides: tuple[str, ...] = ALL_SIDES, *, serving: bool = False
+) -> Headend:
+    """Build the sides of an installation; `serving` is the one worker, which checkpoints."""
+    headend = Headend(
+        installation,
+        billing=_billing(installation, serving=serving) if "billing" in sides else None,
+        analytics=_analytics(installation, serving=serving) if "analytics" in sides else None,
+        console=_console(installation, serving=serving) if "console" in sides else None,
+    )
+    if headend.console is not None:
+        headend.console.offer(headend.sides(), headend.jobs.overview)
+    return headend
+
+
+def _region_of(installation: Installation) -> Callable[[str], str]:
+    areas = installation.settings.areas
+
+    def region_of(postal_area: str) -> str:
+        prefixes = (postal_area[:length] for length in range(len(postal_area), 0, -1))
+        return next((areas[prefix] for prefix in prefixes if prefix in areas), NO_REGION)
+
+    return region_of
+
+
+def _billing(installation: Installation, *, serving: bool) -> BillingSide:
+    setup = BillingSetup(
+        database=installation.database("billing"),
+        keys=installation.keys_of("billing"),
+        clock=installation.clock(),
+        zone=installation.zone,
+        taken=installation.profile,
+        first_week=installation.first_week,
+        catalogue_key=installation.key(CATALOGUE_KEY),
+        billing_key=installation.key(BILLING_KEY),
+        region_of=_region_of(installation),
+    )
+    return BillingSide(setup, checkpoints=serving)
+
+
+def _analytics(installation: Installation, *, serving: bool) -> AnalyticsSide:
+    setup = AnalyticsSetup(
+        database=installation.database("analytics"),
+        keys=installation.keys_of("analytics"),
+        clock=installation.clock(),
+        zone=installation.zone,
+        profile=installation.profile,
+        directory_key=installation.public(DIRECTORY_KEY),
+        first_week=installation.first_week,
+        simulated=installation.settings.simulated,
+        spawn_release=lambda week: spawn_release(installation.folder, week),
+    )
+    return AnalyticsSide(setup, checkpoints=serving)
+
+
+def _console(installation: Installation, *, serving: bool) -> ConsoleSide:
+    return make_console(
+        installation.database("console"),
+        real_clock=SystemClock(),
+        installation_clock=installation.clock(),
+        simulated=installation.settings.simulated,
+        secure_cookies=os.environ.get(SECURE_VARIABLE) == "1",
+        checkpoints=serving,
+    )
+
+
+def spawn_release(folder: Path, week: Week) -> None:
+    """Draw a week's release in a process of its own, which dies with this one.
+
+    Raises:
+        CalledProcessError: it ended with an error; what it said is in the log.
+    """
+    command = [sys.executable, "-m", "headend", "release", "run", str(folder), str(week)]
+    done = subprocess.run(  # noqa: S603 (our own program)
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=die_with_parent,
+    )
+    if done.returncode != 0:
+        log.error("release %s: %s", week, done.stderr.strip()[-2000:])
+        done.check_returncode()
+
+
+class _Samples(Collector):
+    """All sides' samples in the Prometheus form."""
+
+    def __init__(self, sides: list[Side]) -> None:
+        self._sides = sides
+
+    def collect(self) -> Iterable[Metric]:
+        families: dict[str, GaugeMetricFamily] = {}
+        for side in self._sides:
+            for name, labels, value in side.metrics():
+                family = families.setdefault(name, GaugeMetricFamily(name, name, labels=sorted(labels)))
+                family.add_metric([labels[key] for key in sorted(labels)], value)
+        return families.values()
+
+
+def create_app(headend: Headend) -> Flask:
+    """The Flask application over the sides that were built."""
+    app = Flask("headend", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    sides = headend.sides()
+    for side in sides:
+        app.register_blueprint(side.blueprint)
+    app.register_error_handler(RefusedError, problem)
+    app.register_error_handler(StorageError, _storage_problem)
+    app.register_error_handler(HTTPException, _http_problem)
+    _operations(app, headend, sides)
+    if headend.console is not None:
+        app.add_url_rule("/", "front", lambda: redirect("/console/"))
+    return app
+
+
+def _storage_problem(error: StorageError) -> Response:
+    log.error("storage: %s", error)
+    return problem_answer("storage", HTTPStatus.SERVICE_UNAVAILABLE, "The database did not take it")
+
+
+def _http_problem(error: HTTPException) -> Response:
+    status = HTTPStatus(error.code or 500)
+    return problem_answer(status.phrase.lower().replace(" ", "-"), status, status.phrase)
+
+
+def _operations(app: Flask, headend: Headend, sides: list[Side]) -> None:
+    registry = CollectorRegistry()
+    registry.register(_Samples(sides))
+
+    @app.get("/healthz")
+    def healthz() -> Response:
+        return Response("ok\n", content_type="text/plain")
+
+    @app.get("/readyz")
+    def readyz() -> Response:
+        for side in sides:
+            side.ready()
+        due = headend.jobs.next_due()
+        body = {
+            "ready": True,
+            "simulated": headend.installation.settings.simulated,
+            "next_job_due_ms": None if due is None else to_ms(due),
+        }
+        return Response(msgspec.json.encode(body), content_type="application/json")
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(generate_latest(registry), content_type="text/plain; version=0.0.4")
+
+
+def served() -> Flask:
+    """What granian's worker loads: the lock, the sides, the ticker, the application.
+
+    Raises:
+        InstallationError: another process serves this installation.
+    """
+    watch_parent()
+    installation = Installation(Path(os.environ[FOLDER_VARIABLE]))
+    wait_for_lock(installation.lock)
+    sides = tuple(os.environ.get(SIDES_VARIABLE, ",".join(ALL_SIDES)).split(","))
+    headend = open_headend(installation, sides, serving=True)
+    every = SIMULATED_TICK_SECONDS if installation.settings.simulated else TICK_SECONDS
+    turn = threading.Lock()
+
+    def tick() -> None:
+        with turn:
+            headend.jobs.run_due()
+            for side in headend.sides():
+                side.flush()
+
+    Ticker(tick, every).start()
+    return create_app(headend)

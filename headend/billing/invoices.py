@@ -1,0 +1,125 @@
+"""Bills: a month's orders of one account, cut in the account's own zone, exact to the cent."""
+
+from collections import defaultdict
+from zoneinfo import ZoneInfo
+
+from headend.billing import ledger
+from headend.billing.store import (
+    Account,
+    BillingStore,
+    BillingTx,
+    Invoice,
+    InvoiceLine,
+    OrderRow,
+    OrderState,
+)
+from shared.clock import from_ms, to_ms
+from shared.errors import StbError
+from shared.money import VatGroup, vat_group
+from shared.named import AccountId
+from shared.weeks import Month
+
+SERIES = "INV"
+
+
+class MixedCurrencyError(StbError):
+    """One bill holds orders of several currencies; each account has one."""
+
+
+def vat_groups(lines: tuple[InvoiceLine, ...]) -> list[VatGroup]:
+    """The bill's VAT groups, one a rate: VAT is taken over the group, never over a line."""
+    gross: dict[int, int] = defaultdict(int)
+    for line in lines:
+        gross[line.vat_bp] += line.cents
+    return [vat_group(cents, rate) for rate, cents in sorted(gross.items())]
+
+
+def invoice_number(series: str, year: int, number: int) -> str:
+    """The number as it stands on the bill.
+
+    >>> invoice_number("INV", 2026, 7)
+    'INV-2026-000007'
+    """
+    return f"{series}-{year:04}-{number:06}"
+
+
+def line_of(order: OrderRow, month: Month, zone: ZoneInfo) -> InvoiceLine:
+    """An order's line; `late` if it took effect before the bill's month."""
+    return InvoiceLine(
+        order_ref=order.ref,
+        text=order.display,
+        placed_ms=order.effective_ms,
+        cents=order.price_cents,
+        vat_bp=order.vat_bp,
+        late=Month.of(from_ms(order.effective_ms), zone) < month,
+    )
+
+
+def raise_invoice(tx: BillingTx, account: Account, month: Month, now_ms: int) -> Invoice | None:
+    """Bill what an account ordered up to the end of `month` and was not billed for; None if that is nothing.
+
+    Taken in one transaction: the number, the bill, its ledger entry and the orders' new state.
+
+    Raises:
+        MixedCurrencyError: the orders are not all of one currency.
+    """
+    zone = ZoneInfo(account.zone)
+    orders = tx.due_orders(account.account, to_ms(month.end(zone)))
+    if not orders:
+        return None
+    if len({order.currency for order in orders}) > 1:
+        raise MixedCurrencyError(account.account)
+    lines = tuple(line_of(order, month, zone) for order in orders)
+    groups = vat_groups(lines)
+    year = from_ms(now_ms).astimezone(zone).year
+    invoice = Invoice(
+        number=invoice_number(SERIES, year, tx.next_number(SERIES, year)),
+        kind="invoice",
+        refers_to=None,
+        account=account.account,
+        month=str(month),
+        currency=orders[0].currency,
+        issued_ms=now_ms,
+        gross=sum(group.gross for group in groups),
+        net=sum(group.net for group in groups),
+        vat=sum(group.vat for group in groups),
+        rounding=sum(group.rounding for group in groups),
+        lines=lines,
+    )
+    tx.add_invoice(invoice)
+    ledger.post_entry(tx, _draft(invoice))
+    for order in orders:
+        tx.set_order_state(order, OrderState.BILLED, "", invoice.number)
+    return invoice
+
+
+def _draft(invoice: Invoice) -> ledger.Draft:
+    return ledger.Draft(
+        kind=invoice.kind,
+        account=invoice.account,
+        ref=invoice.number,
+        month=invoice.month,
+        text=f"bill {invoice.month}",
+        currency=invoice.currency,
+        vat_bp=0,
+        proof="",
+        at_ms=invoice.issued_ms,
+        postings=ledger.billing(invoice.gross, invoice.net, invoice.vat, invoice.rounding),
+    )
+
+
+def raise_month(store: BillingStore, month: Month, now_ms: int) -> int:
+    """Bill every account that is due; one transaction an account. Gives how many bills were raised.
+
+    Safe to call again: what is billed is due no more, and an account has one bill a month.
+    """
+    raised = 0
+    for name in store.read().accounts_with_due_orders():
+        raised += store.write(lambda tx, name=name: _raise_once(tx, name, month, now_ms))  # type: ignore[misc] # mypy cannot infer a lambda with a default
+    return raised
+
+
+def _raise_once(tx: BillingTx, name: AccountId, month: Month, now_ms: int) -> int:
+    if any(bill.month == str(month) and bill.kind == "invoice" for bill in tx.invoices(name, 24)):
+        return 0
+    return 0 if raise_invoice(tx, tx.account(name), month, now_ms) is None else 1

@@ -1,0 +1,178 @@
+"""Issuing tokens: the reporting box of an account gets, for each measure and week, at most the quota.
+
+The issuer signs blindly (RFC 9474, RFC 9578): it knows who asked, and nothing of what the tokens will be
+spent on. The key binds a token to its measure and week.
+"""
+
+import base64
+import binascii
+import hashlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from headend.billing.orders import authenticate
+from headend.billing.refusals import (
+    BoxMismatchError,
+    NotReportingError,
+    QuotaError,
+    UndeclaredMeasureError,
+    WrongTokenKeyError,
+    WrongWeekError,
+)
+from headend.billing.signer import BlindedMessageError, RsaSigner, Signer
+from headend.billing.store import BillingStore, BillingTx, Box
+from headend.kit.files import write_once
+from headend.kit.http import MalformedError
+from shared.clock import Clock
+from shared.named import TokenAsk, TokenGrant, UnreadableMessageError, read
+from shared.register import Profile
+from shared.tokens import TokenError, TokenRequest, token_key_id, truncated_key_id
+from shared.weeks import Week
+
+
+class TokenKeys:
+    """The private keys of measures and weeks, one file each, mode 0600."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.signer = lru_cache(maxsize=128)(self._load)
+
+    def _path(self, measure: str, week: Week) -> Path:
+        return self._folder / f"token-{week}-{measure}.pem"
+
+    def _load(self, measure: str, week: Week) -> Signer:
+        return RsaSigner.from_pem(self._path(measure, week).read_bytes())
+
+    def make(self, measure: str, week: Week) -> Signer:
+        """The key of a measure and week, made if there is none; made once, whoever asks."""
+        if not self._path(measure, week).exists():
+            write_once(self._path(measure, week), RsaSigner.generate().to_pem())
+        return self.signer(measure, week)
+
+    def destroy(self, week: Week) -> None:
+        """Remove a week's keys."""
+        for path in self._folder.glob(f"token-{week}-*.pem"):
+            path.unlink()
+
+
+@dataclass(frozen=True)
+class Issuer:
+    """What issuing needs: the week's clock and zone, the keys, and the profile with its quotas."""
+
+    store: BillingStore
+    keys: TokenKeys
+    clock: Clock
+    zone: ZoneInfo
+    taken: Profile
+
+    def grant(self, envelope: bytes) -> TokenGrant:
+        """Sign what a box asks for.
+
+        1. The box signed it. 2. It is that week. 3. The box is its account's reporting box of the week.
+        4. Each measure is declared and the request names its key. 5. The same request gets the same
+        answer; a new one only within the quota. All or nothing.
+
+        Raises:
+            RefusedError: the first of these that does not hold.
+        """
+        box, payload = authenticate(self.store.read(), envelope)
+        ask = self._read(payload, box)
+        if ask.week != str(Week.of(self.clock.now(), self.zone)):
+            raise WrongWeekError("not the running week")
+        requests = [(one.measure, self._request(one.measure, one.request, ask.week)) for one in ask.requests]
+        known = self._known(box, ask.week, requests)
+        signed = {
+            digest: known.get(digest) or self._sign(measure, ask.week, blinded)
+            for measure, (digest, blinded) in requests
+        }
+        return self.store.write(lambda tx: self._record(tx, box, ask.week, requests, signed))
+
+    @staticmethod
+    def _read(payload: bytes, box: Box) -> TokenAsk:
+        try:
+            ask = read(payload, TokenAsk)
+        except UnreadableMessageError as error:
+            raise MalformedError("no token request") from error
+        if ask.box != box.box:
+            raise BoxMismatchError("signed by another box than it speaks for")
+        return ask
+
+    def _request(self, measure: str, text: str, week: str) -> tuple[str, bytes]:
+        if measure not in {declared.name for declared in self.taken.measures}:
+            raise UndeclaredMeasureError("not a measure of that week")
+        try:
+            request = TokenRequest.decode(base64.b64decode(text, validate=True))
+        except (TokenError, binascii.Error) as error:
+            raise MalformedError("no token request") from error
+        key_id = token_key_id(self.keys.signer(measure, Week.parse(week)).public_spki)
+        if request.truncated_key_id != truncated_key_id(key_id):
+            raise WrongTokenKeyError("another key")
+        return hashlib.sha256(request.blinded).hexdigest(), request.blinded
+
+    def _sign(self, measure: str, week: str, blinded: bytes) -> bytes:
+        try:
+            return self.keys.signer(measure, Week.parse(week)).blind_sign(blinded)
+        except BlindedMessageError as error:
+            raise MalformedError("out of range") from error
+
+    def _known(self, box: Box, week: str, requests: list[tuple[str, tuple[str, bytes]]]) -> dict[str, bytes]:
+        look = self.store.read()
+        self._check_reporting(look, box, week)
+        known: dict[str, bytes] = {}
+        for measure in {measure for measure, _ in requests}:
+            known.update(look.grants(week, box.account, measure))
+            self._check_quota(look, box, week, measure, requests)
+        return known
+
+    @staticmethod
+    def _check_reporting(tx: BillingTx, box: Box, week: str) -> None:
+        if tx.reporting_box(week, box.account) != box.box:
+            raise NotReportingError("not drawn this week")
+
+    def _check_quota(
+        self, tx: BillingTx, box: Box, week: str, measure: str, requests: list[tuple[str, tuple[str, bytes]]]
+    ) -> None:
+        granted = {digest for digest, _ in tx.grants(week, box.account, measure)}
+        asked = {digest for name, (digest, _) in requests if name == measure}
+        if len(granted | asked) > self.taken.measure(measure).quota:
+            raise QuotaError("the quota is used up")
+
+    def _record(
+        self,
+        tx: BillingTx,
+        box: Box,
+        week: str,
+        requests: list[tuple[str, tuple[str, bytes]]],
+        signed: dict[str, bytes],
+    ) -> TokenGrant:
+        self._check_reporting(tx, box, week)
+        answers: list[str] = []
+        for measure, (digest, _) in requests:
+            self._check_quota(tx, box, week, measure, requests)
+            granted = dict(tx.grants(week, box.account, measure))
+            if digest not in granted:
+                tx.add_grant(week, box.account, measure, digest, signed[digest])
+            answers.append(base64.b64encode(granted.get(digest, signed[digest])).decode())
+        return TokenGrant(answers)
+
+
+def draw_reporting_boxes(tx: BillingTx, week: Week, below: Callable[[int], int]) -> int:
+    """Draw one box of every account for the week, uniformly, whatever its owner consented to.
+
+    `below(n)` gives a uniform number from 0 to n - 1. What was drawn before stands. Gives the number of
+    accounts.
+    """
+    drawn = 0
+    for account, boxes in list(tx.accounts_with_boxes()):
+        tx.draw_reporting(str(week), account, boxes[below(len(boxes))])
+        drawn += 1
+    return drawn
+
+
+def below(limit: int) -> int:
+    """A uniform number from 0 to `limit` - 1 from the system's randomness."""
+    return secrets.randbelow(limit)

@@ -1,0 +1,92 @@
+"""Rating: what an authentic order costs, whether a window is open, or why it has to wait. Pure of storage.
+
+Nothing is billed on a guess: an order that does not fit the offer it names waits in suspense with a reason.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from shared.named import Offer, Order
+
+HOUR_MS = 3_600_000
+CLOCK_TOLERANCE_MS = 5 * 60_000
+"""How much later than its receipt an order may say that it was placed before its clock is called wrong."""
+FOREVER_MS = 253_402_300_799_999
+"""The end of a window that never closes: a title that was bought."""
+
+
+class Reason(StrEnum):
+    """Why an order waits, or costs nothing."""
+
+    NONE = ""
+    UNREADABLE = "unreadable"
+    UNKNOWN_OFFER = "unknown-offer"
+    OFFER_NOT_VALID = "offer-not-valid"
+    PRICE_MISMATCH = "price-mismatch"
+    CURRENCY_MISMATCH = "currency-mismatch"
+    VAT_MISMATCH = "vat-mismatch"
+    NO_EVIDENCE = "no-evidence"
+    OPEN_WINDOW = "open-window"
+    SUBSCRIPTION = "subscription"
+    DELIVERY_FAILED = "delivery-failed"
+
+
+@dataclass(frozen=True)
+class TimeBounds:
+    """What bounds an order's time whatever its clock said: its neighbour in the chain, and the receipt."""
+
+    neighbour_ms: int
+    received_ms: int
+
+    def effective(self, placed_ms: int) -> int:
+        """The time that the order takes effect: as placed, if that lies within the bounds.
+
+        >>> TimeBounds(1_000, 9_000_000).effective(0), TimeBounds(1_000, 9_000_000).effective(5_000)
+        (1000, 5000)
+        """
+        latest = max(self.received_ms, self.neighbour_ms)
+        return min(max(placed_ms, self.neighbour_ms), latest)
+
+
+def objection(order: Order, offer: Offer | None, effective_ms: int) -> Reason:
+    """Why the order cannot be rated as it stands; `Reason.NONE` if it can."""
+    if offer is None:
+        return Reason.UNKNOWN_OFFER
+    checks = (
+        (order.price_cents == offer.price_cents, Reason.PRICE_MISMATCH),
+        (order.currency == offer.currency, Reason.CURRENCY_MISMATCH),
+        (order.vat_bp == offer.vat_bp, Reason.VAT_MISMATCH),
+        (_valid(offer, effective_ms), Reason.OFFER_NOT_VALID),
+        (_proven(order, offer), Reason.NO_EVIDENCE),
+    )
+    return next((reason for holds, reason in checks if not holds), Reason.NONE)
+
+
+def _valid(offer: Offer, effective_ms: int) -> bool:
+    until = FOREVER_MS if offer.valid_to_ms is None else offer.valid_to_ms
+    return offer.valid_from_ms - CLOCK_TOLERANCE_MS <= effective_ms < until + CLOCK_TOLERANCE_MS
+
+
+def _proven(order: Order, offer: Offer) -> bool:
+    evidence = order.evidence
+    if offer.price_cents == 0:
+        return True
+    return evidence.pin_verified and evidence.consent_immediate_supply and evidence.confirmation_shown
+
+
+def window_until(offer: Offer, effective_ms: int) -> int:
+    """When the rental window closes (half-open), in real hours; a bought title's never does."""
+    if offer.window_hours == 0:
+        return FOREVER_MS
+    return effective_ms + offer.window_hours * HOUR_MS
+
+
+def display_text(offer: Offer) -> str:
+    """What a bill says of it: the offer's display class decides, and never more."""
+    match offer.display:
+        case "title":
+            return offer.title
+        case "class":
+            return offer.kind
+        case "amount":
+            return "on demand"

@@ -1,0 +1,243 @@
+"""Billing as the composition root serves it: the named line, the jobs, the pages."""
+
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from flask import Blueprint, Response, request
+
+from headend.billing import accounts, issuing, orders, pages, reconcile
+from headend.billing.invoices import raise_month
+from headend.billing.issuing import Issuer, TokenKeys
+from headend.billing.refusals import BoxMismatchError, NotPublishedError, UnknownEpochError
+from headend.billing.sqlite import SqliteBilling
+from headend.billing.store import BillingStore, BillingTx
+from headend.kit.http import MalformedError, RefusedError, Tally, body_of, json_answer, problem
+from headend.kit.jobs import Job, Slot, week_slot
+from headend.kit.side import Side
+from shared.clock import Clock, to_ms
+from shared.named import (
+    MAX_SUBMISSION,
+    Acknowledgement,
+    Heartbeat,
+    Submission,
+    UnreadableMessageError,
+    read,
+)
+from shared.register import Profile
+from shared.totals import ROUNDED_TO, BoxTotals
+from shared.weeks import Month, NotAWeekError, Week
+
+JSON = "application/json"
+MAX_ENVELOPE = 32 * 1024
+BILLED_AFTER = timedelta(days=2)
+"""How long after a month's end its bills are raised, so that most late orders are on them."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What billing is made of."""
+
+    database: Path
+    keys: Path
+    clock: Clock
+    zone: ZoneInfo
+    taken: Profile
+    first_week: Week
+    catalogue_key: Ed25519PrivateKey
+    billing_key: Ed25519PrivateKey
+    region_of: Callable[[str], str]
+
+
+class BillingSide:
+    """Billing with its store, as the composition root and the command line hold it."""
+
+    def __init__(self, setup: Setup, *, checkpoints: bool = False) -> None:
+        self.setup = setup
+        self.store: BillingStore = SqliteBilling(setup.database, checkpoints=checkpoints)
+        self.keys = TokenKeys(setup.keys)
+        self.issuer = Issuer(self.store, self.keys, setup.clock, setup.zone, setup.taken)
+        self.tally = Tally()
+        self.side = Side(
+            name="billing",
+            blueprint=self._blueprint(),
+            jobs=[self._job_draw(), self._job_invoices()],
+            pages=pages.make_pages(self.store, setup.zone),
+            tiles=lambda roles: pages.tiles(self.store.read(), roles, self.now_ms()),
+            metrics=self._metrics,
+            ready=self._ready,
+            close=self.close,
+            flush=self.flush,
+        )
+
+    def now_ms(self) -> int:
+        """The installation's clock, in Unix milliseconds."""
+        return to_ms(self.setup.clock.now())
+
+    def flush(self) -> None:
+        """Store the counts of refusals."""
+        counts = self.tally.drain()
+        if counts:
+            self.store.write(lambda tx: tx.add_tally(counts))
+
+    def close(self) -> None:
+        """Store what is still in memory and let go of the database."""
+        self.flush()
+        self.store.close()
+
+    def _ready(self) -> None:
+        self.store.read().last_entry()
+
+    # --- the named line
+    def _blueprint(self) -> Blueprint:
+        blueprint = Blueprint("billing", __name__, url_prefix="/billing/v1")
+        routes: tuple[tuple[str, str, Callable[..., Response]], ...] = (
+            ("POST", "/enrol", self._enrol),
+            ("POST", "/chain", self._chain),
+            ("POST", "/heartbeat", self._heartbeat),
+            ("POST", "/tokens", self._tokens),
+            ("GET", "/catalogue", self._catalogue),
+            ("GET", "/directory/<week>", self._directory),
+        )
+        for method, path, answer in routes:
+            blueprint.add_url_rule(path, answer.__name__.strip("_"), answer, methods=[method])
+        blueprint.register_error_handler(RefusedError, self._refuse)
+        return blueprint
+
+    def _refuse(self, refusal: RefusedError) -> Response:
+        self.tally.add(refusal.name)
+        return problem(refusal)
+
+    def _enrol(self) -> Response:
+        enrolled = accounts.enrol(self.store, body_of(JSON, MAX_ENVELOPE), self.now_ms(), os.urandom)
+        return json_answer(msgspec.json.encode(enrolled))
+
+    def _chain(self) -> Response:
+        raw = body_of(JSON, MAX_SUBMISSION)
+        try:
+            submission = read(raw, Submission)
+        except UnreadableMessageError as error:
+            raise MalformedError("no submission") from error
+        envelopes = [bytes(envelope) for envelope in submission.envelopes]
+        return json_answer(msgspec.json.encode(orders.take(self.store, envelopes, self.now_ms())))
+
+    def _heartbeat(self) -> Response:
+        look = self.store.read()
+        box, payload = orders.authenticate(look, body_of(JSON, MAX_ENVELOPE))
+        try:
+            beat = read(payload, Heartbeat)
+        except UnreadableMessageError as error:
+            raise MalformedError("no heartbeat") from error
+        if beat.box != box.box:
+            raise BoxMismatchError("signed by another box than it speaks for")
+        if look.chain_end(beat.box, beat.epoch) is None:
+            raise UnknownEpochError("never issued")
+        self.store.write(lambda tx: tx.tell(beat.box, beat.epoch, beat.last_seq, self.now_ms()))
+        end = self.store.read().chain_end(beat.box, beat.epoch)
+        ack = Acknowledgement(beat.box, beat.epoch, end.last_seq if end else 0)
+        return json_answer(msgspec.json.encode(ack))
+
+    def _tokens(self) -> Response:
+        return json_answer(msgspec.json.encode(self.issuer.grant(body_of(JSON, MAX_SUBMISSION))))
+
+    def _catalogue(self) -> Response:
+        found = self.store.read().catalogue()
+        if found is None:
+            raise NotPublishedError("no catalogue yet")
+        version, envelope = found
+        answer = json_answer(envelope)
+        answer.set_etag(str(version))
+        return answer.make_conditional(request)  # type: ignore[return-value] # it answers with itself
+
+    def _directory(self, week: str) -> Response:
+        try:
+            found = self.store.read().directory(str(Week.parse(week)))
+        except NotAWeekError as error:
+            raise NotPublishedError("no such week") from error
+        if found is None:
+            raise NotPublishedError("not published")
+        return json_answer(found)
+
+    # --- jobs
+    def _job_draw(self) -> Job:
+        """Draw each account's reporting box when the week starts."""
+        return Job("draw", self._next_draw, self._draw)
+
+    def _next_draw(self) -> Slot:
+        return week_slot(
+            self.store.read().last_slot("draw"),
+            self.setup.first_week,
+            lambda week: week.start(self.setup.zone),
+        )
+
+    def _draw(self, slot: Slot) -> None:
+        def work(tx: BillingTx) -> None:
+            if tx.claim("draw", slot.name, self.now_ms()):
+                issuing.draw_reporting_boxes(tx, Week.parse(slot.name), issuing.below)
+
+        self.store.write(work)
+
+    def _job_invoices(self) -> Job:
+        """Bill the month, two days after its end."""
+        return Job("invoices", self._next_invoices, self._invoices)
+
+    def _next_invoices(self) -> Slot:
+        done = self.store.read().last_slot("invoices")
+        first = Month.of(self.setup.first_week.start(self.setup.zone), self.setup.zone)
+        month = first if done is None else Month.parse(done).plus(1)
+        return Slot(str(month), month.end(self.setup.zone) + BILLED_AFTER)
+
+    def _invoices(self, slot: Slot) -> None:
+        raise_month(self.store, Month.parse(slot.name), self.now_ms())
+        self.store.write(lambda tx: tx.claim("invoices", slot.name, self.now_ms()))
+
+    # --- what the composition root asks for
+    def token_keys(self, week: Week) -> dict[str, bytes]:
+        """The week's token keys by measure (SubjectPublicKeyInfo, DER), made if there are none."""
+        return {
+            measure.name: self.keys.make(measure.name, week).public_spki
+            for measure in self.setup.taken.measures
+        }
+
+    def totals(self, week: Week) -> BoxTotals:
+        """What extrapolation needs, rounded and without anybody in it."""
+        look = self.store.read()
+        drawn, asked, issued = look.issued(str(week))
+        counts: dict[str, int] = {}
+        areas = {account.account: account.postal_area for account in look.accounts()}
+        for account, boxes in look.accounts_with_boxes():
+            region = self.setup.region_of(areas[account])
+            counts[region] = counts.get(region, 0) + len(boxes)
+        rounded = {region: _to_ten(n) for region, n in sorted(counts.items())}
+        return BoxTotals(
+            week=str(week), boxes=rounded, accounts_drawn=drawn, accounts_asked=asked, issued=issued
+        )
+
+    def reconciliation(self) -> reconcile.Reconciliation:
+        """Where every order stands now."""
+        return reconcile.reconcile(self.store.read())
+
+    def _metrics(self) -> list[tuple[str, dict[str, str], float]]:
+        look = self.store.read()
+        samples: list[tuple[str, dict[str, str], float]] = [
+            ("headend_orders", {"state": state.value}, n) for state, (n, _) in look.order_totals().items()
+        ]
+        refused = look.tally()
+        for name, n in self.tally.snapshot().items():
+            refused[name] = refused.get(name, 0) + n
+        samples += [
+            ("headend_refused_total", {"side": "billing", "name": name}, n) for name, n in refused.items()
+        ]
+        sums = asdict(self.reconciliation())
+        return samples + [
+            (f"headend_{name}", {}, sums[name]) for name in ("in_flight", "boxes_with_gaps", "ledger_sum")
+        ]
+
+
+def _to_ten(number: int) -> int:
+    return (number + ROUNDED_TO // 2) // ROUNDED_TO * ROUNDED_TO

@@ -1,0 +1,174 @@
+"""Making an installation, serving it, looking after it."""
+
+import os
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import click
+
+from headend import backup as backups
+from headend.app import ALL_SIDES, FOLDER_VARIABLE, SECURE_VARIABLE, SIDES_VARIABLE
+from headend.cli.common import folder_argument, json_option, opened, print_json, print_table, told
+from headend.installation import CATALOGUE_KEY, DIRECTORY_KEY, Installation, InstallationError, Settings
+from shared.register import profile_names
+from shared.system_clock import SteeredClock, SystemClock
+from shared.weeks import Week
+
+BLOCKING_THREADS = 16
+"""Threads of the one worker; they mostly wait for the group commit."""
+
+
+@click.command()
+@folder_argument
+@click.option("--issuer", default="stb-telemetry", show_default=True, help="Name that stands in every token.")
+@click.option("--zone", default="Europe/Amsterdam", show_default=True, help="Zone of weeks and dayparts.")
+@click.option("--profile", type=click.Choice(profile_names()), default="small", show_default=True)
+@click.option("--country", type=click.Choice(["NL", "BE"]), default="NL", show_default=True)
+@click.option(
+    "--regions",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="TOML with `regions = [...]` and a table [areas] from postal prefix to region.",
+)
+@click.option("--simulated", is_flag=True, help="Made for a simulator; said on every page, for ever.")
+@click.option("--clock", type=click.Path(path_type=Path), help="The simulator's clock file.")
+@told
+def init(
+    folder: Path,
+    issuer: str,
+    zone: str,
+    profile: str,
+    country: str,
+    regions: Path | None,
+    clock: Path | None,
+    *,
+    simulated: bool,
+) -> None:
+    """Make a new installation in FOLDER, with its keys and databases."""
+    areas = tomllib.loads(regions.read_text()) if regions else {"regions": [], "areas": {}}
+    now = SteeredClock(clock).now() if clock else SystemClock().now()
+    settings = Settings(
+        issuer=issuer,
+        zone=zone,
+        profile=profile,
+        country=country,
+        first_week=str(first_whole_week(now, zone)),
+        simulated=simulated,
+        clock=str(clock.resolve()) if clock else "",
+        regions=tuple(areas["regions"]),
+        areas=areas["areas"],
+    )
+    Installation.create(folder, settings)
+    with opened(folder) as headend:
+        headend.jobs.run_due()
+    click.echo(f"made an installation of profile {profile}; its first week is {settings.first_week}")
+
+
+def first_whole_week(now: datetime, zone: str) -> Week:
+    """The first week that lies whole after `now`."""
+    try:
+        return Week.of(now.astimezone(UTC), ZoneInfo(zone)).plus(1)
+    except (KeyError, ValueError) as error:
+        raise InstallationError(f"unknown time zone {zone!r}") from error
+
+
+@click.command()
+@folder_argument
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8080, show_default=True)
+@click.option("--sides", default=",".join(ALL_SIDES), show_default=True, help="Which sides to serve here.")
+@click.option("--behind-tls", is_flag=True, help="A proxy in front speaks TLS; cookies are marked secure.")
+@told
+def serve(folder: Path, host: str, port: int, sides: str, *, behind_tls: bool) -> None:
+    """Serve an installation until it is stopped."""
+    from granian import Granian
+    from granian.constants import Interfaces
+
+    Installation(folder)
+    unknown = set(sides.split(",")) - set(ALL_SIDES)
+    if unknown:
+        raise click.ClickException(f"no side {', '.join(sorted(unknown))}")
+    if host not in {"127.0.0.1", "::1", "localhost"} and not behind_tls:
+        raise click.ClickException("plain HTTP is for loopback only; put a TLS proxy in front")
+    os.environ[FOLDER_VARIABLE] = str(folder.resolve())
+    os.environ[SIDES_VARIABLE] = sides
+    os.environ[SECURE_VARIABLE] = "1" if behind_tls else "0"
+    Granian(
+        "headend.app:served",
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=1,
+        blocking_threads=BLOCKING_THREADS,
+        factory=True,
+        log_access=False,
+        process_name="headend",
+        workers_kill_timeout=10,
+    ).serve()
+
+
+@click.command()
+@folder_argument
+@json_option
+@told
+def jobs(folder: Path, *, as_json: bool) -> None:
+    """Show each job with its next slot."""
+    with opened(folder) as headend:
+        rows = [(name, slot.name, slot.due.isoformat()) for name, slot in headend.jobs.overview()]
+    if as_json:
+        print_json([{"job": job, "slot": slot, "due": due} for job, slot, due in rows])
+    else:
+        print_table(["job", "slot", "due"], [list(row) for row in rows])
+
+
+@click.command("box-settings")
+@folder_argument
+@click.option("--headend-url", required=True, help="What boxes call on the named line.")
+@click.option("--relay-url", required=True, help="What boxes call on the anonymous line.")
+@told
+def box_settings(folder: Path, headend_url: str, relay_url: str) -> None:
+    """Print what every box of this installation pins, as the beginning of its settings file."""
+    installation = Installation(folder)
+    settings = installation.settings
+    pins = {
+        "headend_url": headend_url,
+        "relay_url": relay_url,
+        "issuer": settings.issuer,
+        "zone": settings.zone,
+        "directory_key": installation.public_text(DIRECTORY_KEY),
+        "catalogue_key": installation.public_text(CATALOGUE_KEY),
+    }
+    for name, value in pins.items():
+        click.echo(f'{name} = "{value}"')
+    if settings.simulated:
+        click.echo(f'simulated = true\nsteered_clock = "{settings.clock}"')
+
+
+@click.command()
+@folder_argument
+@click.argument("target", type=click.Path(path_type=Path, exists=False))
+@click.option(
+    "--passphrase-file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Back the keys up too, encrypted with the passphrase in this file.",
+)
+@told
+def backup(folder: Path, target: Path, passphrase_file: Path | None) -> None:
+    """Copy databases and settings to TARGET, a new folder, while the headend may go on."""
+    passphrase = passphrase_file.read_bytes().strip() if passphrase_file else None
+    for name in backups.back_up(Installation(folder), target, passphrase):
+        click.echo(name)
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@folder_argument
+@click.option(
+    "--passphrase-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=True
+)
+@told
+def restore(source: Path, folder: Path, passphrase_file: Path) -> None:
+    """Make FOLDER, which must not exist, from a backup with its encrypted keys."""
+    backups.restore(source, folder, passphrase_file.read_bytes().strip())
+    click.echo(f"restored to {folder}")

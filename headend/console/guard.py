@@ -1,0 +1,153 @@
+"""What stands before and after every console page: transport, sign-in, forms, headers.
+
+Before a page, in this order: (1) encrypted, or loopback; (2) the body and the query are small; (3) somebody
+is signed in; (4) a form carries the sign-in's own token and comes from these pages; (5) a password that an
+admin chose has been changed. After it: headers that allow this origin's styles and pictures, and nothing else.
+"""
+
+import hmac
+import ipaddress
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, g, redirect, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from headend.console.frame import Frame
+from headend.kit.http import RefusedError
+
+MAX_FORM = 16 * 1024
+MAX_ARGUMENTS = 20
+MAX_ARGUMENT = 200
+OPEN = frozenset({"console.static", "console.sign_in", "console.try_sign_in"})
+BEFORE_CHANGE = frozenset({"console.password", "console.change_password", "console.sign_out"})
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self';"
+    " frame-ancestors 'none'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+class NotEncryptedError(RefusedError):
+    """The console is served in the clear on loopback only."""
+
+    name = "not-encrypted"
+    status = HTTPStatus.FORBIDDEN
+
+
+class FormTokenError(RefusedError):
+    """The form did not come from a page of this sign-in; open the page again and send it from there."""
+
+    name = "form-token"
+    status = HTTPStatus.FORBIDDEN
+
+
+class TooManyArgumentsError(RefusedError):
+    """The query is longer than any page needs."""
+
+    name = "query-too-long"
+    status = HTTPStatus.REQUEST_URI_TOO_LONG
+
+
+class Guard:
+    """The checks over one frame."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+        secure = frame.settings.secure_cookies
+        # A name that begins with __Host- is accepted from this host only, never from a neighbour domain.
+        self.cookie = "__Host-console" if secure else "console"
+        self.form_cookie = "__Host-console-form" if secure else "console-form"
+
+    def install(self, blueprint: Blueprint) -> None:
+        """Stand before and after the blueprint's pages."""
+        blueprint.before_request(self.before)
+        blueprint.after_request(self.after)
+
+    def before(self) -> AnyResponse | None:
+        """The checks (1) to (5); gives an answer where the page is not to be shown.
+
+        Raises:
+            RefusedError: the request breaks a rule.
+        """
+        request.max_content_length = MAX_FORM
+        self._check_transport()
+        _check_query()
+        signed = self._frame.access.recognise(request.cookies.get(self.cookie, ""))
+        g.signed = signed
+        if request.endpoint in OPEN:
+            return None
+        if signed is None:
+            return _to_sign_in()
+        if request.method == "POST":
+            check_form(signed.sign_in.csrf)
+        if signed.operator.must_change and request.endpoint not in BEFORE_CHANGE:
+            return redirect(url_for("console.password"), HTTPStatus.SEE_OTHER)
+        return None
+
+    def after(self, answer: Response) -> Response:
+        """Set the headers; pages are stored nowhere, the style sheet is named by its content."""
+        answer.headers.update(HEADERS)
+        kept = request.endpoint == "console.static" and answer.status_code < HTTPStatus.BAD_REQUEST
+        answer.headers["Cache-Control"] = "public, max-age=86400" if kept else "no-store"
+        return answer
+
+    def set_cookie(self, answer: AnyResponse, name: str, value: str) -> None:
+        """A cookie for this host, for as long as the browser is open, out of reach of scripts and sites."""
+        answer.set_cookie(
+            name,
+            value,
+            path="/",
+            httponly=True,
+            samesite="Strict",
+            secure=self._frame.settings.secure_cookies,
+        )
+
+    def drop_cookie(self, answer: AnyResponse, name: str) -> None:
+        """Take a cookie back."""
+        answer.delete_cookie(
+            name, path="/", httponly=True, samesite="Strict", secure=self._frame.settings.secure_cookies
+        )
+
+    def _check_transport(self) -> None:
+        # The host's name is looked at too: a name of somebody else's may be made to point to loopback.
+        loopback = _is_loopback(request.remote_addr) and _is_loopback(urlsplit(f"//{request.host}").hostname)
+        if not self._frame.settings.secure_cookies and not loopback:
+            raise NotEncryptedError("In the clear, the console answers on loopback only.")
+
+
+def check_form(token: str) -> None:
+    """That a form carries `token`, and that the browser does not say that another site sent it.
+
+    Raises:
+        FormTokenError: it does not.
+    """
+    sent = request.form.get("csrf", "")
+    fits = bool(token) and hmac.compare_digest(sent.encode(), token.encode())
+    if not fits or request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+        raise FormTokenError("Open the page again and send the form from there.")
+
+
+def _check_query() -> None:
+    arguments = request.args.to_dict()
+    if len(arguments) > MAX_ARGUMENTS or any(len(k) + len(v) > MAX_ARGUMENT for k, v in arguments.items()):
+        raise TooManyArgumentsError("The address asks for more than a page takes.")
+
+
+def _to_sign_in() -> AnyResponse:
+    wanted = request.full_path.rstrip("?") if request.method == "GET" else None
+    return redirect(url_for("console.sign_in", next=wanted), HTTPStatus.SEE_OTHER)
+
+
+def _is_loopback(host: str | None) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,156 @@
+"""The console's database on SQLite; see headend.console.store for what each method means."""
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from dataclasses import astuple
+from pathlib import Path
+from typing import TypeVar
+
+from headend.console.schema import migrations
+from headend.console.store import Action, Attempts, AuditLine, ConsoleTx, Operator, Role, SignIn
+from headend.kit.storage import Connection, Storage, StorageError
+
+T = TypeVar("T")
+
+_OPERATOR = "name, role, password_hash, disabled, must_change, added_ms, last_sign_in_ms"
+_AUDIT = "at_ms, operator, action, what, detail"
+_NO_LINE = 2**63 - 1
+
+
+class WrongStampError(StorageError):
+    """A simulated installation's database opened as a real one, or the other way round."""
+
+
+class SqliteConsoleTx:
+    """`ConsoleTx` over one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    def operator(self, name: str) -> Operator | None:
+        row = self._db.execute(f"SELECT {_OPERATOR} FROM operators WHERE name = ?", (name,)).fetchone()
+        return None if row is None else _operator(row)
+
+    def operators(self) -> list[Operator]:
+        rows = self._db.execute(f"SELECT {_OPERATOR} FROM operators ORDER BY name")
+        return [_operator(row) for row in rows]
+
+    def put_operator(self, operator: Operator) -> None:
+        self._db.execute(
+            f"INSERT INTO operators ({_OPERATOR}) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET"
+            " role = excluded.role, password_hash = excluded.password_hash, disabled = excluded.disabled,"
+            " must_change = excluded.must_change, last_sign_in_ms = excluded.last_sign_in_ms",
+            astuple(operator),
+        )
+
+    def sign_in(self, id_hash: bytes) -> SignIn | None:
+        row = self._db.execute(
+            "SELECT id_hash, operator, csrf, started_ms, seen_ms FROM sign_ins WHERE id_hash = ?", (id_hash,)
+        ).fetchone()
+        return None if row is None else SignIn(*row)
+
+    def add_sign_in(self, sign_in: SignIn) -> None:
+        self._db.execute(
+            "INSERT INTO sign_ins (id_hash, operator, csrf, started_ms, seen_ms) VALUES (?, ?, ?, ?, ?)",
+            astuple(sign_in),
+        )
+
+    def see_sign_in(self, id_hash: bytes, seen_ms: int) -> None:
+        self._db.execute("UPDATE sign_ins SET seen_ms = ? WHERE id_hash = ?", (seen_ms, id_hash))
+
+    def end_sign_in(self, id_hash: bytes) -> None:
+        self._db.execute("DELETE FROM sign_ins WHERE id_hash = ?", (id_hash,))
+
+    def end_sign_ins_of(self, name: str) -> None:
+        self._db.execute("DELETE FROM sign_ins WHERE operator = ?", (name,))
+
+    def forget_sign_ins(self, started_before_ms: int, seen_before_ms: int) -> None:
+        self._db.execute(
+            "DELETE FROM sign_ins WHERE started_ms < ? OR seen_ms < ?", (started_before_ms, seen_before_ms)
+        )
+
+    def attempts(self, key: str) -> Attempts:
+        row = self._db.execute("SELECT failures, last_ms FROM attempts WHERE key = ?", (key,)).fetchone()
+        return Attempts(0, 0) if row is None else Attempts(*row)
+
+    def put_attempts(self, key: str, attempts: Attempts) -> None:
+        self._db.execute("DELETE FROM attempts WHERE key = ?", (key,))
+        if attempts.failures > 0:
+            self._db.execute(
+                "INSERT INTO attempts (key, failures, last_ms) VALUES (?, ?, ?)", (key, *astuple(attempts))
+            )
+
+    def forget_attempts(self, last_before_ms: int) -> None:
+        self._db.execute("DELETE FROM attempts WHERE last_ms < ?", (last_before_ms,))
+
+    def write_audit(self, line: AuditLine) -> None:
+        values = (line.at_ms, line.operator, line.action, line.what, line.detail)
+        self._db.execute(f"INSERT INTO audit ({_AUDIT}) VALUES (?, ?, ?, ?, ?)", values)
+
+    def audit(
+        self, actions: Iterable[Action], operator: str, before: int | None, limit: int
+    ) -> list[AuditLine]:
+        wanted = tuple(actions)
+        marks = ", ".join("?" * len(wanted))
+        rows = self._db.execute(
+            f"SELECT {_AUDIT}, line FROM audit WHERE action IN ({marks}) AND (? = '' OR operator = ?)"
+            " AND line < ? ORDER BY line DESC LIMIT ?",
+            (*wanted, operator, operator, _NO_LINE if before is None else before, limit),
+        )
+        return [AuditLine(at, who, Action(done), *rest) for at, who, done, *rest in rows]
+
+    def count_audit(self, action: Action, since_ms: int) -> int:
+        row = self._db.execute(
+            "SELECT count(*) FROM audit WHERE action = ? AND at_ms >= ?", (action, since_ms)
+        ).fetchone()
+        return int(row[0])
+
+    def stamp(self, *, simulated: bool) -> None:
+        """Mark the database as a simulated or a real installation's, once and for all.
+
+        Raises:
+            WrongStampError: it is marked as the other.
+        """
+        self._db.execute(
+            "INSERT INTO installation (id, simulated) VALUES (1, ?) ON CONFLICT DO NOTHING", (simulated,)
+        )
+        (found,) = self._db.execute("SELECT simulated FROM installation").fetchone()
+        if bool(found) != simulated:
+            raise WrongStampError("the console's database is stamped otherwise (simulated or real)")
+
+
+class SqliteConsole:
+    """`ConsoleStore` over one file."""
+
+    def __init__(self, path: Path, *, simulated: bool, checkpoints: bool = False) -> None:
+        self._storage = Storage(path, migrations, checkpoints=checkpoints)
+        try:
+            self._storage.write(lambda connection: SqliteConsoleTx(connection).stamp(simulated=simulated))
+        except StorageError:
+            self._storage.close()
+            raise
+
+    def write(self, work: Callable[[ConsoleTx], T]) -> T:
+        return self._storage.write(lambda connection: work(SqliteConsoleTx(connection)))
+
+    def read(self) -> ConsoleTx:
+        return SqliteConsoleTx(self._storage.read())
+
+    def backup_to(self, target: Path) -> None:
+        """Copy the database as it stands at one moment into a new file."""
+        self._storage.backup_to(target)
+
+    def close(self) -> None:
+        self._storage.close()
+
+
+def _operator(row: sqlite3.Row) -> Operator:
+    return Operator(
+        row["name"],
+        Role(row["role"]),
+        row["password_hash"],
+        bool(row["disabled"]),
+        bool(row["must_change"]),
+        row["added_ms"],
+        row["last_sign_in_ms"],
+    )

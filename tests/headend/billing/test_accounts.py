@@ -1,0 +1,111 @@
+import secrets
+
+import pytest
+
+from headend.billing import accounts
+from headend.billing.accounts import BadAccountError, enrol, read_accounts
+from headend.billing.catalogue import BadCatalogueError, publish_catalogue, read_offers
+from headend.billing.refusals import UnknownCodeError
+from headend.billing.store import NotFoundError
+from headend.kit.http import MalformedError
+from shared.named import encode
+from tests.builders import CATALOGUE_KEY, DAY, NOW_MS, SigningBox, offer
+
+HEADER = "account,postal_area,zone,country\n"
+
+
+def code_for(store, box=None):
+    return store.write(lambda tx: accounts.add_code(tx, "acc-1", box, NOW_MS, secrets.token_bytes))
+
+
+def test_a_code_enrols_one_key_and_gives_that_key_the_same_answer_again(store):
+    box = SigningBox(store)
+    envelope = box.enrolment(code_for(store))
+    first = enrol(store, envelope, NOW_MS, secrets.token_bytes)
+    assert enrol(store, envelope, NOW_MS + DAY, secrets.token_bytes) == first
+    assert len(list(store.read().boxes())) == 1
+
+
+def test_a_used_unknown_or_expired_code_is_refused(store):
+    code = code_for(store)
+    enrol(store, SigningBox(store).enrolment(code), NOW_MS, secrets.token_bytes)
+    for bad, now_ms in ((code, NOW_MS), ("NO-SUCH-CODE", NOW_MS), (code_for(store), NOW_MS + 31 * DAY)):
+        with pytest.raises(UnknownCodeError):
+            enrol(store, SigningBox(store).enrolment(bad), now_ms, secrets.token_bytes)
+
+
+def test_an_enrolment_not_signed_by_the_key_it_brings_is_refused(store):
+    box, other = SigningBox(store), SigningBox(store)
+    genuine = box.enrolment(code_for(store))
+    box.key = other.key
+    with pytest.raises(MalformedError):
+        enrol(store, genuine[:-20], NOW_MS, secrets.token_bytes)
+    from shared import dsse
+    from shared.named import Enrol
+
+    theirs = dsse.public_to_text(SigningBox(store).key.public_key())
+    forged = other.sign(encode(Enrol(code=code_for(store), serial="SN", public_key=theirs)), "k")
+    with pytest.raises(MalformedError):
+        enrol(store, forged, NOW_MS, secrets.token_bytes)
+
+
+def test_the_code_itself_is_stored_nowhere(store):
+    code = code_for(store)
+    assert code.encode() not in store.storage.path.read_bytes()
+
+
+def test_a_code_for_an_account_or_box_that_does_not_exist_is_refused(store):
+    for account, box in (("nobody", None), ("acc-1", "bx-none")):
+        with pytest.raises(NotFoundError):
+            store.write(lambda tx, a=account, b=box: accounts.add_code(tx, a, b, NOW_MS, secrets.token_bytes))
+
+
+def test_accounts_are_read_from_csv():
+    found = read_accounts(HEADER + "a-1,1011,Europe/Amsterdam,NL\na-2,2000,Europe/Brussels,BE\n", NOW_MS)
+    assert [(one.account, one.country) for one in found] == [("a-1", "NL"), ("a-2", "BE")]
+
+
+def test_every_bad_row_is_named_and_nothing_is_half_imported():
+    text = HEADER + "a-1,1011,Europe/Amsterdam,NL\n,1,Europe/Amsterdam,NL\na-1,1,Mars/Base,NL\na-3,1,x\n"
+    with pytest.raises(BadAccountError) as error:
+        read_accounts(text, NOW_MS)
+    assert [line.split(":")[0] for line in str(error.value).splitlines()] == ["row 3", "row 4", "row 5"]
+
+
+def test_offers_are_read_from_csv_and_json_alike():
+    import msgspec
+
+    one = offer(title="Film, with a comma")
+    columns = [name for name in msgspec.structs.asdict(one) if name != "valid_to_ms"]
+    cells = [str(getattr(one, name)) for name in columns]
+    text = ",".join(columns) + "\n" + ",".join(f'"{cell}"' for cell in cells) + "\n"
+    assert read_offers(text.encode(), "csv") == [one] == read_offers(msgspec.json.encode([one]), "json")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"price_cents": -1},
+        {"genre": "no-such-genre"},
+        {"window_hours": 0},
+        {"mode": "subscription"},
+        {"valid_to_ms": 1},
+        {"title": ""},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_an_offer_that_cannot_hold_is_refused_with_its_row(changes):
+    import msgspec
+
+    rows = [msgspec.to_builtins(offer()), msgspec.to_builtins(offer("film-2")) | changes]
+    with pytest.raises(BadCatalogueError, match="row 2"):
+        read_offers(msgspec.json.encode(rows), "json")
+
+
+def test_an_offers_version_cannot_be_published_again_with_other_terms(store):
+    with pytest.raises(BadCatalogueError):
+        store.write(lambda tx: publish_catalogue(tx, [offer(price_cents=1)], CATALOGUE_KEY, NOW_MS))
+    version, _ = store.write(
+        lambda tx: publish_catalogue(tx, [offer(version=2, price_cents=1)], CATALOGUE_KEY, NOW_MS)
+    )
+    assert version == 2

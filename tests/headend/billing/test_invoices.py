@@ -1,0 +1,139 @@
+import sqlite3
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headend.billing import credits as corrections
+from headend.billing import ledger
+from headend.billing.invoices import raise_month, vat_groups
+from headend.billing.reconcile import reconcile
+from headend.billing.store import InvoiceLine, OrderState, Posting
+from shared.clock import to_ms
+from shared.weeks import Month
+from tests.builders import DAY, NOW_MS, SigningBox
+
+OCTOBER, NOVEMBER = Month(2026, 10), Month(2026, 11)
+THIRD_OF_NOVEMBER = to_ms(datetime(2026, 11, 3, 1, tzinfo=UTC))
+
+
+def lines(*cents, rate=2100):
+    return tuple(
+        InvoiceLine(f"b/1/{n}", "film", 0, amount, rate, late=False) for n, amount in enumerate(cents)
+    )
+
+
+def place(box, *days):
+    for day in days:
+        at = NOW_MS + day * DAY
+        box.submit(box.order(at_ms=at), now_ms=at)
+
+
+def test_what_is_payable_is_the_sum_of_the_prices_shown(store, box):
+    place(box, 0, 3, 6, 9, 12)
+    assert raise_month(store, OCTOBER, THIRD_OF_NOVEMBER) == 1
+    (invoice,) = store.read().invoices(None, 10)
+    assert invoice.gross == 5 * 499 == invoice.net + invoice.vat + invoice.rounding
+    assert invoice.number == "INV-2026-000001"
+    assert reconcile(store.read()).closes
+
+
+def test_ten_times_four_ninety_nine_is_forty_nine_ninety():
+    (group,) = vat_groups(lines(*[499] * 10))
+    assert (group.gross, group.net + group.vat + group.rounding) == (4990, 4990)
+
+
+@given(st.lists(st.integers(1, 5000), min_size=1, max_size=30), st.sampled_from([600, 900, 2100]))
+def test_vat_is_taken_over_the_group_and_exact_to_a_cent(cents, rate):
+    (group,) = vat_groups(lines(*cents, rate=rate))
+    assert group.gross == sum(cents) == group.net + group.vat + group.rounding
+    assert abs(group.rounding) <= 1
+    assert abs(group.vat * 10_000 - group.net * rate) <= 5_000
+
+
+def test_the_month_is_cut_in_the_accounts_zone(store, box):
+    # 22:30 UTC on 31 October is 23:30 in Amsterdam; 23:30 UTC is November there.
+    for minute in (30, 90):
+        at = to_ms(datetime(2026, 10, 31, 22, tzinfo=UTC)) + minute * 60_000
+        name, price = ("film-1", 499) if minute == 30 else ("film-2", 399)
+        box.submit(box.order(name, at_ms=at, price_cents=price), now_ms=at)
+    raise_month(store, OCTOBER, THIRD_OF_NOVEMBER)
+    assert [box.stored(seq).state for seq in (1, 2)] == [OrderState.BILLED, OrderState.RATED]
+
+
+def test_a_late_order_goes_on_the_next_bill_with_its_own_date(store, box):
+    place(box, 0)
+    raise_month(store, OCTOBER, THIRD_OF_NOVEMBER)
+    second = SigningBox(store).enrolled()
+    late_at = NOW_MS + 10 * DAY
+    second.submit(second.order(at_ms=late_at), now_ms=THIRD_OF_NOVEMBER + DAY)
+    raise_month(store, NOVEMBER, THIRD_OF_NOVEMBER + 30 * DAY)
+    newest = next(iter(store.read().invoices(None, 1)))
+    assert [(line.late, line.placed_ms) for line in newest.lines] == [(True, late_at)]
+
+
+def test_raising_a_month_again_raises_nothing(store, box):
+    place(box, 0)
+    assert raise_month(store, OCTOBER, THIRD_OF_NOVEMBER) == 1
+    assert raise_month(store, OCTOBER, THIRD_OF_NOVEMBER) == 0
+    assert reconcile(store.read()).billed == 1
+
+
+def test_numbers_have_no_gap_where_a_bill_fails(store, box):
+    place(box, 0)
+
+    def fails(tx):
+        tx.next_number("INV", 2026)
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        store.write(fails)
+    raise_month(store, OCTOBER, THIRD_OF_NOVEMBER)
+    assert next(iter(store.read().invoices(None, 1))).number == "INV-2026-000001"
+
+
+def test_a_failed_delivery_after_the_bill_is_credited_with_a_note_that_refers_to_it(store, box):
+    place(box, 0, 3)
+    raise_month(store, OCTOBER, THIRD_OF_NOVEMBER)
+    at = THIRD_OF_NOVEMBER + DAY
+    box.submit(box.delivery(1, "failed", at), now_ms=at)
+    note = next(invoice for invoice in store.read().invoices(None, 10) if invoice.kind == "credit-note")
+    assert (note.number, note.refers_to, note.gross) == ("CRN-2026-000001", "INV-2026-000001", 499)
+    assert box.stored(1).state is OrderState.CREDITED
+    assert reconcile(store.read()).closes
+
+
+@given(st.lists(st.integers(1, 5000), min_size=1, max_size=8), st.randoms())
+def test_all_credits_of_a_bill_add_up_to_it_exactly(cents, rng):
+    before = lines(*cents)
+    order = list(before)
+    rng.shuffle(order)
+    total = [0, 0, 0, 0]
+    left = before
+    for line in order:
+        after = tuple(other for other in left if other != line)
+        total = [a + b for a, b in zip(total, corrections.credit_parts(left, after), strict=True)]
+        left = after
+    (group,) = vat_groups(before)
+    assert total == [group.gross, group.net, group.vat, group.rounding]
+
+
+def test_an_entry_that_does_not_balance_is_refused(store):
+    draft = ledger.Draft("usage", "a", "r", "2026-10", "", "EUR", 0, "", 0, (Posting("unbilled", 1),))
+    with pytest.raises(ledger.UnbalancedError):
+        store.write(lambda tx: ledger.post_entry(tx, draft))
+
+
+def test_the_database_itself_refuses_to_unbalance_or_edit_the_books(store, box):
+    place(box, 0)
+    connection = sqlite3.connect(store.storage.path)
+    for change in (
+        "UPDATE entries SET account = 'x'",
+        "DELETE FROM postings",
+        "INSERT INTO postings VALUES (1, 9, 'unbilled', 5)",
+        "INSERT INTO entries VALUES (2,'k','a','r','m','t','EUR',0,'p',0,'h','h2')",
+    ):
+        with pytest.raises(sqlite3.IntegrityError):
+            connection.execute(change)
+    connection.close()

@@ -1,0 +1,134 @@
+import base64
+import secrets
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from headend.billing import issuing, refusals
+from headend.billing.issuing import Issuer, TokenKeys, draw_reporting_boxes
+from headend.kit.http import MalformedError
+from shared import tokens
+from shared.clock import ManualClock
+from shared.directory import challenge
+from shared.named import MeasureRequest, TokenAsk, encode
+from shared.register import profile
+from shared.weeks import Week
+from tests.builders import NOW, SigningBox
+
+WEEK = Week(2026, 41)
+ZONE = ZoneInfo("Europe/Amsterdam")
+
+
+@pytest.fixture
+def issuer(store, box, tmp_path):
+    keys = TokenKeys(tmp_path)
+    for measure in ("genre", "viewing"):
+        keys.make(measure, WEEK)
+    keys.make("ordered-genre", WEEK)
+    store.write(lambda tx: draw_reporting_boxes(tx, WEEK, lambda _: 0))
+    return Issuer(store, keys, ManualClock(NOW), ZONE, profile("small"))
+
+
+def pending(issuer, measure="genre"):
+    spki = issuer.keys.signer(measure, WEEK).public_spki
+    digest = challenge("issuer", measure, WEEK).digest()
+    return tokens.blind(tokens.prepare(digest, spki, secrets.token_bytes(32)), spki)
+
+
+def ask(box, *requests, week="2026-W41", measure="genre"):
+    coded = [MeasureRequest(measure, base64.b64encode(raw).decode()) for raw in requests]
+    return box.sign(encode(TokenAsk(box=box.box, week=week, requests=coded)))
+
+
+def test_a_reporting_box_gets_a_token_that_verifies(issuer, box):
+    blinded = pending(issuer)
+    grant = issuer.grant(ask(box, blinded.request))
+    spki = issuer.keys.signer("genre", WEEK).public_spki
+    token = tokens.finalize(blinded, spki, base64.b64decode(grant.responses[0]))
+    tokens.verify_token(token, tokens.read_token_key(spki))
+
+
+def test_asked_again_for_the_same_it_gives_the_same_answer(issuer, box):
+    envelope = ask(box, pending(issuer).request)
+    assert issuer.grant(envelope) == issuer.grant(envelope)
+
+
+def test_it_signs_no_more_than_the_quota_whatever_box_or_epoch_asks(issuer, store, box):
+    issuer.grant(ask(box, pending(issuer).request))
+    with pytest.raises(refusals.QuotaError):
+        issuer.grant(ask(box, pending(issuer).request))
+    renewed = SigningBox(store).enrolled(renew=box.box)
+    with pytest.raises(refusals.QuotaError):
+        issuer.grant(ask(renewed, pending(issuer).request))
+
+
+def test_two_requests_beyond_the_quota_are_refused_whole(issuer, store, box):
+    with pytest.raises(refusals.QuotaError):
+        issuer.grant(ask(box, pending(issuer).request, pending(issuer).request))
+    assert store.read().issued("2026-W41") == (1, 0, {})
+
+
+def test_another_box_of_the_household_gets_none(issuer, store, box):
+    second = SigningBox(store).enrolled()
+    with pytest.raises(refusals.NotReportingError):
+        issuer.grant(ask(second, pending(issuer).request))
+
+
+def test_tokens_are_issued_in_their_week_only(issuer, box):
+    with pytest.raises(refusals.WrongWeekError):
+        issuer.grant(ask(box, pending(issuer).request, week="2026-W42"))
+    issuer.clock.advance_to(WEEK.end(ZONE))
+    with pytest.raises(refusals.WrongWeekError):
+        issuer.grant(ask(box, pending(issuer).request))
+
+
+def test_a_measure_that_the_profile_does_not_take_is_refused(issuer, box):
+    with pytest.raises(refusals.UndeclaredMeasureError):
+        issuer.grant(ask(box, pending(issuer).request, measure="genre-region"))
+
+
+def test_a_request_for_another_key_is_refused(issuer, box):
+    request = bytearray(pending(issuer).request)
+    request[2] ^= 1
+    with pytest.raises(refusals.WrongTokenKeyError):
+        issuer.grant(ask(box, bytes(request)))
+
+
+def test_a_request_of_the_wrong_length_or_a_blinded_message_out_of_range_is_refused(issuer, store, box):
+    with pytest.raises(MalformedError):
+        issuer.grant(ask(box, pending(issuer).request[:-1]))
+    request = pending(issuer).request
+    with pytest.raises(MalformedError):
+        issuer.grant(ask(box, request[:3] + b"\xff" * 256))
+    assert store.read().issued("2026-W41")[2] == {}
+
+
+def test_a_request_that_the_box_did_not_sign_is_refused(issuer, store, box):
+    stranger = SigningBox(store, box=box.box)
+    with pytest.raises(refusals.WrongSignatureError):
+        issuer.grant(ask(stranger, pending(issuer).request))
+
+
+def test_the_first_draw_of_a_week_stands(store, box):
+    SigningBox(store).enrolled()
+    store.write(lambda tx: draw_reporting_boxes(tx, WEEK, lambda _: 0))
+    first = store.read().reporting_box("2026-W41", "acc-1")
+    store.write(lambda tx: draw_reporting_boxes(tx, WEEK, lambda n: n - 1))
+    assert store.read().reporting_box("2026-W41", "acc-1") == first
+
+
+def test_every_box_of_a_household_is_drawn_as_often(store, box):
+    others = [SigningBox(store).enrolled() for _ in range(2)]
+    drawn = dict.fromkeys([box.box, *(other.box for other in others)], 0)
+    for number in range(300):
+        week = WEEK.plus(number)
+        store.write(lambda tx, week=week: draw_reporting_boxes(tx, week, issuing.below))
+        drawn[store.read().reporting_box(str(week), "acc-1")] += 1
+    assert all(50 < count < 150 for count in drawn.values())
+
+
+def test_a_key_is_made_once_and_only_its_owner_can_read_it(tmp_path):
+    keys = TokenKeys(tmp_path)
+    first = keys.make("genre", WEEK).public_spki
+    assert TokenKeys(tmp_path).make("genre", WEEK).public_spki == first
+    assert next(tmp_path.glob("token-*.pem")).stat().st_mode & 0o777 == 0o600

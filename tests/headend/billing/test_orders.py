@@ -1,0 +1,238 @@
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headend.billing import refusals
+from headend.billing.reconcile import reconcile
+from headend.billing.store import Account, OrderState
+from headend.kit.http import MalformedError
+from shared.named import GENESIS, AccountId, Evidence
+from tests.builders import DAY, GOOD, HOUR, NOW_MS, SigningBox, billing_store
+
+
+def alarms(store):
+    return [alarm.kind for alarm in store.read().alarms(100)]
+
+
+def test_an_order_is_rated_acknowledged_and_in_the_ledger(store, box):
+    assert box.submit(box.order()).ack == 1
+    assert box.stored(1).state is OrderState.RATED
+    assert store.read().ledger_totals(None) == {"unbilled": 499, "usage": -499}
+
+
+def test_a_resend_gets_the_same_acknowledgement_and_is_not_billed_again(store, box):
+    envelope = box.order()
+    assert box.submit(envelope) == box.submit(envelope)
+    assert reconcile(store.read()).received == 1
+    assert store.read().last_entry()[0] == 1
+
+
+def test_the_same_identity_with_other_bytes_is_refused_and_always_raises_an_alarm(store, box):
+    box.submit(box.order())
+    twin = SigningBox(store, key=box.key, box=box.box)
+    with pytest.raises(refusals.EquivocationError):
+        twin.submit(twin.order("film-2", price_cents=399))
+    assert alarms(store) == ["equivocation"]
+    assert reconcile(store.read()).received == 1
+
+
+def test_a_message_that_does_not_follow_is_refused_and_raises_an_alarm(store, box):
+    box.submit(box.order())
+    box.prev = GENESIS
+    with pytest.raises(refusals.ForkError):
+        box.submit(box.order("film-2", price_cents=399))
+    assert alarms(store) == ["fork"]
+
+
+def test_what_came_before_a_refusal_is_kept(store, box):
+    good = box.order()
+    box.prev = GENESIS
+    with pytest.raises(refusals.ForkError):
+        box.submit(good, box.order("film-2"))
+    assert reconcile(store.read()).received == 1
+
+
+def test_a_gap_is_known_and_closes_when_the_box_resends(store, box):
+    first, second = box.order(), box.order("film-2", price_cents=399)
+    assert box.submit(second).ack == 0
+    assert reconcile(store.read()).in_flight == 2
+    assert box.submit(first, second).ack == 2
+    assert reconcile(store.read()).in_flight == 0
+
+
+def test_a_changed_byte_is_refused_and_changes_nothing(store, box):
+    envelope = bytearray(box.order())
+    place = envelope.index(b'"payload":"') + 30
+    envelope[place] = ord("A") if envelope[place] != ord("A") else ord("B")
+    with pytest.raises((refusals.WrongSignatureError, MalformedError)):
+        box.submit(bytes(envelope))
+    assert reconcile(store.read()).received == 0
+
+
+def test_an_unknown_box_is_refused(store):
+    stranger = SigningBox(store, box="bx0000000000000000")
+    with pytest.raises(refusals.UnknownBoxError):
+        stranger.submit(stranger.order())
+
+
+def test_a_box_cannot_speak_for_another(store, box):
+    other = SigningBox(store).enrolled()
+    forged = SigningBox(store, key=box.key, box=other.box)
+    envelope = forged.sign(msgspec.json.encode({"type": "order"}), box.box)
+    with pytest.raises(refusals.NoPositionError):
+        forged.submit(envelope)
+    payload = other.order()
+    inner = msgspec.json.decode(payload)["payload"]
+    import base64
+
+    with pytest.raises(refusals.BoxMismatchError):
+        box.submit(box.sign(base64.b64decode(inner)))
+
+
+def test_an_epoch_that_was_never_issued_is_refused(store, box):
+    box.epoch = 7
+    with pytest.raises(refusals.UnknownEpochError):
+        box.submit(box.order())
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"price_cents": 1}, "price-mismatch"),
+        ({"offer": "no-such-offer"}, "unknown-offer"),
+        ({"offer_version": 9}, "unknown-offer"),
+        ({"currency": "USD"}, "currency-mismatch"),
+        ({"vat_bp": 900}, "vat-mismatch"),
+        (
+            {
+                "evidence": Evidence(
+                    pin_verified=False, consent_immediate_supply=True, confirmation_shown=True
+                )
+            },
+            "no-evidence",
+        ),
+    ],
+)
+def test_what_cannot_be_rated_waits_in_suspense_with_its_reason(store, box, changes, reason):
+    assert box.submit(box.order(**changes)).ack == 1
+    row = box.stored(1)
+    assert (row.state, row.reason) == (OrderState.SUSPENDED, reason)
+    assert store.read().last_entry()[0] == 0
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        {"v": 0},
+        {"v": 99, "new_field": True},
+        {"price_cents": -5},
+        {"price_cents": 10**30},
+        {"offer": {"deep": []}},
+        {"type": "subscription-of-the-future"},
+    ],
+)
+def test_an_authentic_message_never_blocks_the_chain_whatever_it_says(store, box, nonsense):
+    assert box.submit(box.raw(**nonsense)).ack == 1
+    assert box.stored(1).reason == "unreadable"
+    assert box.submit(box.order()).ack == 2
+    assert box.stored(2).state is OrderState.RATED
+    assert reconcile(store.read()).closes
+
+
+def test_a_second_play_inside_the_window_costs_nothing_and_the_window_is_half_open(store, box):
+    box.submit(box.order(at_ms=NOW_MS))
+    box.submit(box.order(at_ms=NOW_MS + 48 * HOUR - 1), now_ms=NOW_MS + 48 * HOUR - 1)
+    box.submit(box.order(at_ms=NOW_MS + 48 * HOUR), now_ms=NOW_MS + 48 * HOUR)
+    assert [box.stored(seq).state for seq in (1, 2, 3)] == [
+        OrderState.RATED,
+        OrderState.ZERO_RATED,
+        OrderState.RATED,
+    ]
+
+
+def test_a_window_is_the_accounts_whichever_of_its_boxes_opened_it(store, box):
+    box.submit(box.order())
+    second = SigningBox(store).enrolled()
+    second.submit(second.order())
+    assert second.stored(1).state is OrderState.ZERO_RATED
+
+
+def test_a_bought_title_is_paid_once(store, box):
+    box.submit(box.order("bought", price_cents=1299))
+    later = NOW_MS + 300 * DAY
+    box.submit(box.order("bought", price_cents=1299, at_ms=later), now_ms=later)
+    assert box.stored(2).state is OrderState.ZERO_RATED
+
+
+def test_a_subscription_play_is_a_zero_line_that_is_never_charged(store, box):
+    box.submit(box.order("included", price_cents=0))
+    assert (box.stored(1).state, box.stored(1).reason) == (OrderState.ZERO_RATED, "subscription")
+
+
+def test_a_wrong_clock_is_bounded_by_the_neighbour_and_the_receipt(store, box):
+    box.submit(box.order(at_ms=NOW_MS))
+    box.submit(box.order("film-2", price_cents=399, at_ms=0), now_ms=NOW_MS + HOUR)
+    box.submit(box.order("included", price_cents=0, at_ms=NOW_MS + 400 * DAY), now_ms=NOW_MS + 2 * HOUR)
+    assert box.stored(2).effective_ms == NOW_MS
+    assert box.stored(3).effective_ms == NOW_MS + 2 * HOUR
+    assert box.stored(2).placed_ms == 0
+
+
+def test_a_failed_delivery_takes_an_unbilled_order_back(store, box):
+    box.submit(box.order(), box.delivery(1, "failed"))
+    assert (box.stored(1).state, box.stored(1).reason) == (OrderState.ZERO_RATED, "delivery-failed")
+    assert store.read().ledger_totals(None) == {"unbilled": 0, "usage": 0}
+    box.submit(box.order())
+    assert box.stored(3).state is OrderState.RATED, "the window of an order that failed is not open"
+
+
+def test_a_factory_reset_starts_a_new_epoch_beside_the_old_one(store, box):
+    box.submit(box.order())
+    renewed = SigningBox(store).enrolled(renew=box.box)
+    assert (renewed.box, renewed.epoch) == (box.box, 2)
+    assert renewed.submit(renewed.order("film-2", price_cents=399)).ack == 1
+    with pytest.raises(refusals.WrongSignatureError):
+        box.submit(box.order())
+
+
+def test_many_orders_a_day_raise_an_alarm_and_are_billed(tmp_path):
+    from tests.builders import offer
+
+    offers = [offer(f"f{number}") for number in range(25)]
+    store = billing_store(tmp_path, *offers)
+    box = SigningBox(store).enrolled()
+    for one in offers:
+        box.submit(box.order(one.offer))
+    assert alarms(store) == ["velocity"]
+    assert reconcile(store.read()).not_yet_due == 25
+    store.close()
+
+
+def test_spending_over_the_limit_raises_an_alarm_and_is_billed(store):
+    limited = Account(AccountId("acc-2"), "Europe/Amsterdam", "NL", "1011", 500, NOW_MS)
+    store.write(lambda tx: tx.add_account(limited))
+    box = SigningBox(store, account="acc-2").enrolled()
+    box.submit(box.order(), box.order("film-2", price_cents=399))
+    assert alarms(store) == ["over-limit"]
+    assert reconcile(store.read()).not_yet_due == 2
+
+
+@settings(max_examples=25)
+@given(data=st.data())
+def test_loss_doubling_and_reordering_never_lose_or_double_an_order(tmp_path_factory, data):
+    store = billing_store(tmp_path_factory.mktemp("orders"))
+    box = SigningBox(store).enrolled()
+    placed = [box.order(at_ms=NOW_MS + number * 3 * DAY) for number in range(6)]
+    for _ in range(data.draw(st.integers(0, 8))):
+        start = data.draw(st.integers(0, 5))
+        length = data.draw(st.integers(1, 3))
+        part = placed[start : start + length]
+        assert box.submit(*part, now_ms=NOW_MS + 20 * DAY).ack <= 6
+        assert reconcile(store.read()).closes
+    end = store.read().chain_end(box.box, 1)
+    assert box.submit(*placed[end.last_seq :] or placed[-1:], now_ms=NOW_MS + 20 * DAY).ack == 6
+    sums = reconcile(store.read())
+    assert (sums.received, sums.not_yet_due, sums.not_yet_due_cents) == (6, 6, 6 * 499)
+    assert GOOD.pin_verified
+    store.close()
