@@ -2,7 +2,7 @@
 
 import click
 
-from headend.cli import billing, installation
+from headend.cli import analytics, billing, console, installation
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -24,6 +24,11 @@ for command in (
     billing.invoice,
     billing.reconcile,
     billing.export,
+    analytics.release,
+    analytics.popularity,
+    analytics.budget,
+    analytics.measures,
+    console.operator,
 ):
     main.add_command(command)
 

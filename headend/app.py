@@ -31,7 +31,7 @@ from headend.disclosure import Kind, Purpose, Recipient, clear
 from headend.installation import BILLING_KEY, CATALOGUE_KEY, DIRECTORY_KEY, Installation
 from headend.kit.http import RefusedError, problem, problem_answer
 from headend.kit.jobs import Job, Jobs, Slot, Ticker, week_slot
-from headend.kit.process import die_with_parent, wait_for_lock, watch_parent
+from headend.kit.process import wait_for_lock, watch_parent
 from headend.kit.side import Side
 from headend.kit.storage import StorageError
 from shared.clock import to_ms
@@ -211,14 +211,8 @@ def spawn_release(folder: Path, week: Week) -> None:
     Raises:
         CalledProcessError: it ended with an error; what it said is in the log.
     """
-    command = [sys.executable, "-m", "headend", "release", "run", str(folder), str(week)]
-    done = subprocess.run(  # noqa: S603 (our own program)
-        command,
-        capture_output=True,
-        text=True,
-        check=False,
-        preexec_fn=die_with_parent,
-    )
+    command = [sys.executable, "-m", "headend", "release", "run", "--spawned", str(folder), str(week)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (our own program)
     if done.returncode != 0:
         log.error("release %s: %s", week, done.stderr.strip()[-2000:])
         done.check_returncode()

@@ -29,7 +29,7 @@ from shared.errors import StbError
 from shared.register import Profile, profile
 from shared.weeks import NotAWeekError, Week
 
-ROLES = frozenset({"analyst", "privacy officer"})
+ROLES = frozenset({"analyst", "privacy-officer"})
 WINDOWS = {"week": 1, "four": 4, "quarter": 13}
 WINDOW_LABELS = {"week": "one week", "four": "four weeks", "quarter": "a quarter (13 weeks)"}
 DEFAULT_WINDOW = "four"

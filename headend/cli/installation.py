@@ -103,7 +103,7 @@ def serve(folder: Path, host: str, port: int, sides: str, *, behind_tls: bool) -
         blocking_threads=BLOCKING_THREADS,
         factory=True,
         log_access=False,
-        process_name="headend",
+        websockets=False,
         workers_kill_timeout=10,
     ).serve()
 

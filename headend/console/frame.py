@@ -14,7 +14,7 @@ from headend.console.access import Access, Signed
 from headend.console.operators import Operators
 from headend.console.store import ConsoleStore, Role
 from headend.kit.jobs import Slot
-from headend.kit.side import PagePart, Side, Tile
+from headend.kit.side import Download, PagePart, Side, Tile
 from shared.clock import Clock, from_ms
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Frame:
     operators: Operators
     random_bytes: Callable[[int], bytes]
     sides: list[Side] = field(default_factory=list)
-    jobs: Callable[[], list[tuple[str, Slot]]] = field(default=lambda: [])
+    jobs: Callable[[], list[tuple[str, Slot]]] = field(default=list)
 
     def pages_by_side(self, role: Role) -> list[tuple[str, list[PagePart]]]:
         """The page parts for a role under their sides' titles; sides with none are left out."""
@@ -61,6 +61,10 @@ class Frame:
     def page(self, path: str) -> PagePart | None:
         """The page part of that path, whoever may see it."""
         return next((page for page in chain(*(s.pages for s in self.sides)) if page.path == path), None)
+
+    def download(self, path: str) -> Download | None:
+        """The download of that path, whoever may have it."""
+        return next((file for file in chain(*(s.downloads for s in self.sides)) if file.path == path), None)
 
     def tiles_by_side(self, role: Role) -> list[tuple[str, list[Tile]]]:
         """The overview's figures for a role under their sides' titles."""

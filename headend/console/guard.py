@@ -2,7 +2,7 @@
 
 Before a page, in this order: (1) encrypted, or loopback; (2) the body and the query are small; (3) somebody
 is signed in; (4) a form carries the sign-in's own token and comes from these pages; (5) a password that an
-admin chose has been changed. After it: headers that allow this origin's styles and pictures, and nothing else.
+admin chose has been changed. After it: headers that allow this origin's styles and pictures, and no more.
 """
 
 import hmac

@@ -4,7 +4,6 @@ import hashlib
 import re
 from datetime import timedelta
 from http import HTTPStatus
-from itertools import chain
 
 from flask import Blueprint, Response, request
 from markupsafe import Markup
@@ -13,7 +12,7 @@ from headend.console.frame import Frame, current
 from headend.console.store import Action, AuditLine, Role
 from headend.disclosure import Cleared, DisclosureError
 from headend.kit.http import RefusedError
-from headend.kit.side import Attachment, Download
+from headend.kit.side import Attachment, Download, PagePart
 from shared.errors import StbError
 
 AUDIT_ROLES = frozenset({Role.PRIVACY_OFFICER, Role.ADMIN})
@@ -65,10 +64,9 @@ class Pages:
     def install(self, blueprint: Blueprint) -> None:
         """Give the pages their addresses; what is left over gets a page that says so."""
         blueprint.add_url_rule("/", "overview", self.overview)
-        blueprint.add_url_rule("/pages/<path:path>", "page", self.page)
-        blueprint.add_url_rule("/downloads/<path:path>", "download", self.download)
         blueprint.add_url_rule("/audit", "audit", self.audit)
-        blueprint.add_url_rule("/<path:rest>", "nowhere", self.nowhere, methods=["GET", "POST"])
+        blueprint.add_url_rule("/<path:path>", "page", self.offered)
+        blueprint.add_url_rule("/<path:path>", "nowhere", self.nowhere, methods=["POST"])
 
     def overview(self) -> str:
         """Figures of all sides for the operator's role, and what runs next."""
@@ -81,37 +79,36 @@ class Pages:
             "overview.html", "Overview", tiles=tiles, jobs=sorted(jobs, key=lambda job: job[1].due), now=now
         )
 
-    def page(self, path: str) -> str:
-        """One page part of a side.
+    def offered(self, path: str) -> str | Response:
+        """What the sides offer at that path: a page part or a download.
 
         Raises:
-            NoSuchPageError: no side offers it.
+            NoSuchPageError: no side offers either.
             NotForRoleError: it is for others.
+            NotClearedError: disclosure refused the download, or it never passed disclosure.
         """
-        part = self._frame.page(path)
-        if part is None:
-            raise NoSuchPageError("No side offers such a page.")
-        need_role(self._frame, part.roles, path)
+        part, file = self._frame.page(path), self._frame.download(path)
+        if part is not None:
+            return self._page(part)
+        if file is not None:
+            return self._download(file)
+        return self.nowhere(path)
+
+    def _page(self, part: PagePart) -> str:
+        need_role(self._frame, part.roles, part.path)
         arguments = request.args.to_dict()
-        self._frame.access.note(current(), Action.LOOKED, path, _told(arguments))
+        self._frame.access.note(current(), Action.LOOKED, part.path, _told(arguments))
         inside = Markup(part.render(arguments))  # noqa: S704 (a page part promises safe HTML, see kit.side)
-        return self._frame.show("page.html", part.title, inside=inside, path=path)
+        return self._frame.show("page.html", part.title, inside=inside, path=part.path)
 
-    def download(self, path: str) -> Response:
-        """A file that disclosure has cleared; the audit says to whom and what for before a byte leaves.
-
-        Raises:
-            NoSuchPageError: no side offers it.
-            NotForRoleError: it is for others.
-            NotClearedError: disclosure refused it, or it never passed disclosure.
-        """
-        offered = self._offered(path)
-        need_role(self._frame, offered.roles, path)
+    def _download(self, file: Download) -> Response:
+        need_role(self._frame, file.roles, file.path)
         arguments = request.args.to_dict()
-        cleared, attachment = self._clear(offered, arguments)
+        cleared, attachment = self._clear(file, arguments)
         digest = hashlib.sha256(cleared.payload).hexdigest()
         detail = f"{_told(arguments)} {cleared.kind} to {cleared.recipient} for {cleared.purpose}, {digest}"
-        self._frame.access.note(current(), Action.DOWNLOADED, path, detail.strip())
+        # The audit is durable before a byte leaves.
+        self._frame.access.note(current(), Action.DOWNLOADED, file.path, detail.strip())
         answer = Response(cleared.payload, content_type=attachment.content_type)
         answer.headers["Content-Disposition"] = f'attachment; filename="{attachment.filename}"'
         return answer
@@ -127,24 +124,20 @@ class Pages:
             "audit.html", "Audit", lines=lines, operator=operator, everything=everything, full=AUDIT_LINES
         )
 
-    def nowhere(self, rest: str) -> str:
+    def nowhere(self, path: str) -> str:
         """What no page answers to.
 
         Raises:
             NoSuchPageError: always.
         """
-        raise NoSuchPageError(f"There is no page {rest[:80]}.")
+        raise NoSuchPageError(f"There is no page {path[:80]}.")
 
     def _audit_lines(self, *, everything: bool, operator: str, before: str) -> list[AuditLine]:
-        below = int(before) if before.isascii() and before.isdigit() and len(before) < len(str(2**62)) else None
+        below = (
+            int(before) if before.isascii() and before.isdigit() and len(before) < len(str(2**62)) else None
+        )
         actions = tuple(Action) if everything else ABOUT_PEOPLE
         return self._frame.store.read().audit(actions, operator, below, AUDIT_LINES)
-
-    def _offered(self, path: str) -> Download:
-        for offered in chain(*(side.downloads for side in self._frame.sides)):
-            if offered.path == path:
-                return offered
-        raise NoSuchPageError("No side offers such a file.")
 
     def _clear(self, offered: Download, arguments: dict[str, str]) -> tuple[Cleared[bytes], Attachment]:
         try:

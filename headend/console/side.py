@@ -29,14 +29,19 @@ log = logging.getLogger(__name__)
 _DAY_MS = timedelta(days=1) // timedelta(milliseconds=1)
 
 
-class TwicePagedError(StbError):
-    """Two sides offer a page or a download of one path."""
+OWN_PATHS = frozenset({"audit", "password", "people", "sign-in", "sign-out", "static"})
+
+
+class PathTakenError(StbError):
+    """A side offers a page or a download at a path that is another's or the console's own."""
 
 
 class ConsoleSide:
     """The console with its store; `operators` is for the command line too."""
 
-    def __init__(self, store: SqliteConsole, settings: Settings, random_bytes: Callable[[int], bytes]) -> None:
+    def __init__(
+        self, store: SqliteConsole, settings: Settings, random_bytes: Callable[[int], bytes] = os.urandom
+    ) -> None:
         self.store = store
         self.operators = Operators(store, settings.real_clock, random_bytes)
         self._tally = Tally()
@@ -49,7 +54,7 @@ class ConsoleSide:
             pages=[],
             tiles=self._tiles,
             metrics=self._metrics,
-            ready=lambda: None if store.read().operators() else None,
+            ready=self._ready,
             close=store.close,
         )
         self._frame.sides = [self.side]
@@ -58,13 +63,18 @@ class ConsoleSide:
         """Take the other sides' pages, downloads and tiles, and what tells of jobs.
 
         Raises:
-            TwicePagedError: two of them have the same path.
+            PathTakenError: two of them have one path, or one has a path of the console's own.
         """
         all_sides = [side for side in sides if side.name != self.side.name] + [self.side]
-        _check_paths([page.path for side in all_sides for page in side.pages])
-        _check_paths([download.path for side in all_sides for download in side.downloads])
+        _check_paths(
+            [page.path for side in all_sides for page in side.pages]
+            + [file.path for side in all_sides for file in side.downloads]
+        )
         self._frame.sides = all_sides
         self._frame.jobs = jobs_overview
+
+    def _ready(self) -> None:
+        self.store.read().operators()
 
     def _blueprint(self) -> Blueprint:
         blueprint = Blueprint(
@@ -123,7 +133,6 @@ def make_console(
     simulated: bool,
     secure_cookies: bool,
     checkpoints: bool = False,
-    random_bytes: Callable[[int], bytes] = os.urandom,
 ) -> ConsoleSide:
     """The console over the database at `path`, which is made if there is none.
 
@@ -135,10 +144,10 @@ def make_console(
     """
     store = SqliteConsole(path, simulated=simulated, checkpoints=checkpoints)
     settings = Settings(real_clock, installation_clock, simulated, secure_cookies)
-    return ConsoleSide(store, settings, random_bytes)
+    return ConsoleSide(store, settings)
 
 
 def _check_paths(paths: list[str]) -> None:
-    twice = {path for path in paths if paths.count(path) > 1}
-    if twice:
-        raise TwicePagedError(f"offered twice: {', '.join(sorted(twice))}")
+    taken = {path for path in paths if paths.count(path) > 1 or path.split("/")[0] in OWN_PATHS}
+    if taken:
+        raise PathTakenError(f"taken: {', '.join(sorted(taken))}")

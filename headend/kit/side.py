@@ -14,7 +14,7 @@ class PagePart:
     """One page that a side offers to the console: a title, who may see it, and its rendered inside.
 
     `render` takes the query's arguments and gives safe HTML; `roles` are the names of roles. The console
-    serves it at /console/pages/<path>. It keeps the arguments in its audit, so they never hold a title.
+    serves it at /console/<path>. It keeps the arguments in its audit, so they never hold a title.
     """
 
     path: str
@@ -60,7 +60,7 @@ class Attachment:
 class Download:
     """A file that a side offers: `make` takes the query's arguments and gives what has been cleared.
 
-    The console serves it at /console/downloads/<path> and writes recipient, purpose and SHA-256 to its
+    The console serves it at /console/<path> and writes recipient, purpose and SHA-256 to its
     audit before a byte leaves. The side's own page parts link to it, with the arguments that it takes.
     """
 
