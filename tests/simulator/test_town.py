@@ -103,6 +103,7 @@ def test_three_percent_of_the_time_lies_more_than_a_day_before_an_outages_end() 
     for home in HOMES[:1_500]:
         for start, end in outages(home.boxes[0], 0, span):
             assert 2 * DAY_MS <= end - start <= 4 * DAY_MS
+            assert start // (28 * DAY_MS) == (end - 1) // (28 * DAY_MS)  # so that no two can overlap
             late += end - start - DAY_MS
     assert late / span / 1_500 == pytest.approx(0.03, abs=0.003)
 
