@@ -275,6 +275,7 @@ def _operations(app: Flask, headend: Headend, sides: list[Side]) -> None:
         body = {
             "ready": True,
             "simulated": headend.installation.settings.simulated,
+            "now_ms": to_ms(headend.installation.clock().now()),
             "next_job_due_ms": None if due is None else to_ms(due),
         }
         return Response(msgspec.json.encode(body), content_type="application/json")

@@ -133,10 +133,14 @@ def statement(profile: Profile) -> Statement:
 def _plain(spans: list[SpanStatement]) -> str:
     week, year = spans[0], spans[-1]
     return (
-        f"Somebody who reads every release and accepts {FALSE_ALARMS:.0%} false alarms recognises one "
-        f"household's week with {week.recognition:.1%} success, and its whole year ({year.weeks} weeks) with "
-        f"{year.recognition:.0%}; guessing succeeds in {FALSE_ALARMS:.0%}."
+        f"Somebody who reads every release and accepts {_percent(FALSE_ALARMS, 0)} false alarms recognises "
+        f"one household's week with {_percent(week.recognition, 1)} success, and its whole year ({year.weeks} "
+        f"weeks) with {_percent(year.recognition, 0)}; guessing succeeds in {_percent(FALSE_ALARMS, 0)}."
     )
+
+
+def _percent(part: float, digits: int) -> str:
+    return f"{100 * part:.{digits}f} %"
 
 
 def cap_micro(profile: Profile) -> int:
@@ -190,6 +194,6 @@ def explain(spendings: list[Spending], week: Week, profile: Profile, cap: int) -
         refused=refused,
         plain=(
             f"Any {WINDOW_WEEKS} consecutive weeks may cost rho {cap / MICRO:g}. The release of {week} costs "
-            f"{profile.rho_micro / MICRO:g}, of which {left / MICRO:g} is left: it {verdict}."
+            f"{profile.rho_micro / MICRO:g}, and {left / MICRO:g} is left: it {verdict}."
         ),
     )

@@ -7,6 +7,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
@@ -24,7 +25,7 @@ from headend.analytics.intervals import Figure
 from headend.analytics.published import read_table
 from headend.analytics.store import AnalyticsStore, StoredRelease
 from headend.disclosure import Cleared, Kind, Purpose, Recipient, clear
-from headend.kit.side import PagePart
+from headend.kit.side import Attachment, Download, PagePart
 from shared.errors import StbError
 from shared.register import Profile, profile
 from shared.weeks import NotAWeekError, Week
@@ -81,6 +82,14 @@ class Publication:
         return [
             PagePart("popularity", "Popularity", ROLES, self.popularity),
             PagePart("releases", "Releases and budget", ROLES, self.releases),
+        ]
+
+    def downloads(self) -> list[Download]:
+        """The files that analytics offers to the console; their arguments are those of the pages."""
+        return [
+            Download(f"popularity/{kind}.{form}", f"{kind.capitalize()} ({form.upper()})", ROLES, make)
+            for kind, form in MEDIA_TYPES
+            for make in [partial(self._attachment, kind, form)]
         ]
 
     def choose(self, args: dict[str, str]) -> Chosen:
@@ -163,6 +172,12 @@ class Publication:
             raise NoSuchDownloadError(str(error)) from error
         content = _csv(found) if form == "csv" else msgspec.json.encode(without_withheld(found))
         return _clear(content, Kind.ESTIMATES)
+
+    def _attachment(self, kind: str, form: str, args: dict[str, str]) -> Attachment:
+        cleared = self.download(kind, form, args)
+        chosen = self.choose(args)
+        span = chosen.until if kind != "estimates" else f"{chosen.releases[0].week}-{chosen.until}"
+        return Attachment(cleared, f"{kind}-{span}.{form}", MEDIA_TYPES[kind, form])
 
     def _profile(self) -> Profile:
         return profile(self._store.installation().profile)

@@ -99,6 +99,7 @@ class AnalyticsSide:
             ready=self._ready,
             close=self.close,
             flush=self.flush,
+            downloads=self.publication.downloads(),
         )
 
     # --- what the composition root asks for
@@ -157,7 +158,8 @@ class AnalyticsSide:
             raise
 
     def close(self) -> None:
-        """Store what is still in memory and let go of the database."""
+        """Answer what is waiting, store what is still in memory and let go of the database."""
+        self.intake.close()
         self.flush()
         self.store.close()
 

@@ -19,7 +19,6 @@ from headend.analytics.store import (
     StoredRelease,
     StoredTotals,
     WeekNotDoneError,
-    WeekNotOpenError,
     WeekState,
     WrongInstallationError,
 )
@@ -159,9 +158,11 @@ class SqliteStore:
         """The week's box totals."""
         return self._desk().totals(week)
 
-    def count(self, contribution: Contribution) -> Counted:
-        """Spend the token and count the fragment."""
-        return self.storage.write(lambda connection: _count(connection, contribution))
+    def count(self, contributions: list[Contribution]) -> list[Counted]:
+        """Spend the tokens and count the fragments."""
+        if not contributions:
+            return []
+        return self.storage.write(lambda connection: [_count(connection, one) for one in contributions])
 
     def accepted(self) -> list[Accepted]:
         """Tokens accepted, for all weeks."""
@@ -263,7 +264,7 @@ def _count(connection: Connection, fragment: Contribution) -> Counted:
     # The state is asked in the same transaction: a clock that is set back opens no week again.
     row = connection.execute("SELECT state FROM weeks WHERE week = ?", (week,)).fetchone()
     if row is None or row["state"] != WeekState.OPEN.value:
-        raise WeekNotOpenError(f"week {week} takes no fragments")
+        return Counted.TOO_LATE
     spent = connection.execute(
         "INSERT INTO spent VALUES (?, ?) ON CONFLICT DO NOTHING", (week, fragment.nonce)
     )

@@ -23,10 +23,6 @@ class ConflictError(StbError):
     """A directory or totals file for that week stands already, and says otherwise."""
 
 
-class WeekNotOpenError(StbError):
-    """The week takes no fragments: it was released, or its directory is not known."""
-
-
 class WeekNotDoneError(StbError):
     """The week has not come to its end, so nothing of it may be forgotten."""
 
@@ -47,6 +43,7 @@ class Counted(StrEnum):
 
     FIRST = "counted"
     DUPLICATE = "duplicate"
+    TOO_LATE = "too-late"
 
 
 @dataclass(frozen=True)
@@ -226,11 +223,10 @@ class AnalyticsStore(Protocol):
         """The week's box totals."""
         ...
 
-    def count(self, contribution: Contribution) -> Counted:
-        """Spend the token and count the fragment, in one durable transaction.
+    def count(self, contributions: list[Contribution]) -> list[Counted]:
+        """Spend the tokens and count the fragments, all in one durable transaction.
 
-        Raises:
-            WeekNotOpenError: the week's state takes no fragments; nothing was changed.
+        What belongs to a week whose state takes no fragments changes nothing and is told as TOO_LATE.
         """
         ...
 

@@ -31,7 +31,7 @@ from shared.clock import Clock
 from shared.named import TokenAsk, TokenGrant, UnreadableMessageError, read
 from shared.register import Profile
 from shared.tokens import TokenError, TokenRequest, token_key_id, truncated_key_id
-from shared.weeks import Week
+from shared.weeks import NotAWeekError, Week
 
 
 class TokenKeys:
@@ -46,6 +46,17 @@ class TokenKeys:
 
     def _load(self, measure: str, week: Week) -> Signer:
         return RsaSigner.from_pem(self._path(measure, week).read_bytes())
+
+    def of(self, measure: str, week: Week) -> Signer:
+        """The key of a measure and week.
+
+        Raises:
+            WrongWeekError: there is none, or none any more.
+        """
+        try:
+            return self.signer(measure, week)
+        except FileNotFoundError as error:
+            raise WrongWeekError("no key of that week") from error
 
     def make(self, measure: str, week: Week) -> Signer:
         """The key of a measure and week, made if there is none; made once, whoever asks."""
@@ -72,19 +83,20 @@ class Issuer:
     def grant(self, envelope: bytes) -> TokenGrant:
         """Sign what a box asks for.
 
-        1. The box signed it. 2. It is that week. 3. The box is its account's reporting box of the week.
-        4. Each measure is declared and the request names its key. 5. The same request gets the same
-        answer; a new one only within the quota. All or nothing.
+        1. The box signed it. 2. Each measure is declared and the request names its key. 3. The box is its
+        account's reporting box of the week. 4. The same request gets the same answer, also when its week
+        is over; a new one only in its week and within the quota. All or nothing.
 
         Raises:
             RefusedError: the first of these that does not hold.
         """
         box, payload = authenticate(self.store.read(), envelope)
         ask = self._read(payload, box)
-        if ask.week != str(Week.of(self.clock.now(), self.zone)):
-            raise WrongWeekError("not the running week")
         requests = [(one.measure, self._request(one.measure, one.request, ask.week)) for one in ask.requests]
         known = self._known(box, ask.week, requests)
+        running = ask.week == str(Week.of(self.clock.now(), self.zone))
+        if not running and not all(digest in known for _, (digest, _) in requests):
+            raise WrongWeekError("not the running week")
         signed = {
             digest: known.get(digest) or self._sign(measure, ask.week, blinded)
             for measure, (digest, blinded) in requests
@@ -108,14 +120,14 @@ class Issuer:
             request = TokenRequest.decode(base64.b64decode(text, validate=True))
         except (TokenError, binascii.Error) as error:
             raise MalformedError("no token request") from error
-        key_id = token_key_id(self.keys.signer(measure, Week.parse(week)).public_spki)
+        key_id = token_key_id(self.keys.of(measure, _week(week)).public_spki)
         if request.truncated_key_id != truncated_key_id(key_id):
             raise WrongTokenKeyError("another key")
         return hashlib.sha256(request.blinded).hexdigest(), request.blinded
 
     def _sign(self, measure: str, week: str, blinded: bytes) -> bytes:
         try:
-            return self.keys.signer(measure, Week.parse(week)).blind_sign(blinded)
+            return self.keys.of(measure, _week(week)).blind_sign(blinded)
         except BlindedMessageError as error:
             raise MalformedError("out of range") from error
 
@@ -158,6 +170,13 @@ class Issuer:
                 tx.add_grant(week, box.account, measure, digest, signed[digest])
             answers.append(base64.b64encode(granted.get(digest, signed[digest])).decode())
         return TokenGrant(answers)
+
+
+def _week(text: str) -> Week:
+    try:
+        return Week.parse(text)
+    except NotAWeekError as error:
+        raise WrongWeekError("no such week") from error
 
 
 def draw_reporting_boxes(tx: BillingTx, week: Week, below: Callable[[int], int]) -> int:

@@ -233,6 +233,10 @@ class BillingSide:
         samples += [
             ("headend_refused_total", {"side": "billing", "name": name}, n) for name, n in refused.items()
         ]
+        alarms: dict[str, int] = {}
+        for alarm in look.alarms(10_000):
+            alarms[alarm.kind] = alarms.get(alarm.kind, 0) + 1
+        samples += [("headend_alarms", {"kind": kind}, n) for kind, n in alarms.items()]
         sums = asdict(self.reconciliation())
         return samples + [
             (f"headend_{name}", {}, sums[name]) for name in ("in_flight", "boxes_with_gaps", "ledger_sum")

@@ -16,7 +16,7 @@ from shared.register import profile_names
 from shared.system_clock import SteeredClock, SystemClock
 from shared.weeks import Week
 
-BLOCKING_THREADS = 16
+BLOCKING_THREADS = 8
 """Threads of the one worker; they mostly wait for the group commit."""
 
 

@@ -38,7 +38,8 @@ class SqliteConsoleTx:
     def put_operator(self, operator: Operator) -> None:
         self._db.execute(
             f"INSERT INTO operators ({_OPERATOR}) VALUES (?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (name) DO UPDATE SET role = excluded.role, password_hash = excluded.password_hash, disabled = excluded.disabled,"
+            " ON CONFLICT (name) DO UPDATE SET role = excluded.role,"
+            " password_hash = excluded.password_hash, disabled = excluded.disabled,"
             " must_change = excluded.must_change, last_sign_in_ms = excluded.last_sign_in_ms",
             astuple(operator),
         )

@@ -96,6 +96,8 @@ class Ticker:
         self._real = SystemClock()
         self._last = self._real.monotonic()
         self._stopped = threading.Event()
+        # It tells each tick that meets one still under way, which is no news here.
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)
         self._scheduler = BackgroundScheduler(timezone="UTC")
         self._job = self._scheduler.add_job(
             self._beat, "interval", seconds=every, coalesce=True, max_instances=1, misfire_grace_time=None
