@@ -132,10 +132,11 @@ def statement(profile: Profile) -> Statement:
 
 def _plain(spans: list[SpanStatement]) -> str:
     week, year = spans[0], spans[-1]
+    alarms = _percent(FALSE_ALARMS, 0)
     return (
-        f"Somebody who reads every release and accepts {_percent(FALSE_ALARMS, 0)} false alarms recognises "
-        f"one household's week with {_percent(week.recognition, 1)} success, and its whole year ({year.weeks} "
-        f"weeks) with {_percent(year.recognition, 0)}; guessing succeeds in {_percent(FALSE_ALARMS, 0)}."
+        f"Somebody who reads every release and accepts {alarms} false alarms recognises one household's week "
+        f"with {_percent(week.recognition, 1)} success, and its whole year ({year.weeks} weeks) with "
+        f"{_percent(year.recognition, 0)}; guessing succeeds in {alarms}."
     )
 
 

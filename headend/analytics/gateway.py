@@ -13,7 +13,7 @@ from flask import Blueprint, Response, request
 
 from headend.analytics.intake import FragmentRefusedError, OpenWeek, Refusal, check, open_week
 from headend.analytics.keys import AnalyticsKeys, KeyFileError
-from headend.analytics.store import AnalyticsStore, Contribution, Counted
+from headend.analytics.store import AnalyticsStore, Contribution, Counted, StoredDirectory
 from headend.analytics.together import ClosedError, Together
 from headend.kit.http import RefusedError, Tally, TooLargeError, WrongTypeError, body_of, problem
 from headend.kit.storage import StorageError
@@ -104,12 +104,19 @@ class OpenWeeks:
         with self._lock:
             found = {}
             for stored in self._store.open_directories():
-                try:
-                    found[stored.week.number] = open_week(stored, self._keys.gateway(stored.week))
-                except KeyFileError:
-                    continue  # its key is forgotten: nothing sealed for it can be opened
+                known = self._weeks.get(stored.week.number)
+                if known is None or known.week != stored.week:  # unknown key ids must stay cheap to refuse
+                    known = self._open(stored)
+                if known is not None:
+                    found[stored.week.number] = known
             self._weeks = found
             return found
+
+    def _open(self, stored: StoredDirectory) -> OpenWeek | None:
+        try:
+            return open_week(stored, self._keys.gateway(stored.week))
+        except KeyFileError:
+            return None  # its key is forgotten: nothing sealed for it can be opened
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ from headend.analytics.store import (
 from shared.clock import to_ms
 from shared.directory import Directory, read_directory
 from shared.errors import StbError
-from shared.register import Kind, Measure, Profile, profile, register_hash, register_version
+from shared.register import Grid, Kind, Measure, Profile, profile, register_hash, register_version
 from shared.totals import BoxTotals, read_totals
 from shared.weeks import Week
 
@@ -209,13 +209,18 @@ def _table(basis: Basis, taken: Profile) -> ReleaseTable:
         accounts_asked=totals.accounts_asked,
         issued={measure.name: totals.issued.get(measure.name, 0) for measure in taken.measures},
         accepted={measure.name: basis.accepted.get(measure.name, 0) for measure in taken.measures},
-        measures=[_noisy(measure, directory, basis.counters) for measure in taken.measures],
+        measures=[
+            noisy_measure(measure, directory.grid(measure), basis.counters) for measure in taken.measures
+        ],
     )
 
 
-def _noisy(measure: Measure, directory: Directory, counters: list[Counter]) -> NoisyMeasure:
-    """One vector for the whole measure: every cell, and of a timed measure both counters of every cell."""
-    grid = directory.grid(measure)
+def noisy_measure(measure: Measure, grid: Grid, counters: list[Counter]) -> NoisyMeasure:
+    """One vector for the whole measure: every cell, and of a timed measure both counters of every cell.
+
+    Raises:
+        NoiseError: the noise would not cost what is declared.
+    """
     amounts, rests = [0] * grid.size, [0] * grid.size
     for counter in counters:
         if counter.measure == measure.name:

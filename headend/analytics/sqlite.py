@@ -107,13 +107,16 @@ class SqliteDesk:
 
     def drop_counters(self, week: Week) -> None:
         """Forget the week's exact sums, overwriting them in the file."""
-        self._connection.execute("PRAGMA secure_delete=ON")
+        self._overwrite()
         self._connection.execute("DELETE FROM counters WHERE week = ?", (str(week),))
 
     def drop_nonces(self, week: Week) -> None:
-        """Forget which tokens of the week were spent."""
-        self._connection.execute("PRAGMA secure_delete=ON")
+        """Forget which tokens of the week were spent, overwriting them in the file."""
+        self._overwrite()
         self._connection.execute("DELETE FROM spent WHERE week = ?", (str(week),))
+
+    def _overwrite(self) -> None:
+        self._connection.execute("PRAGMA secure_delete=ON")
 
     def _one(self, question: str, week: Week) -> sqlite3.Row | None:
         row: sqlite3.Row | None = self._connection.execute(question, (str(week),)).fetchone()

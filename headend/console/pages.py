@@ -1,6 +1,7 @@
 """The pages that look: overview, the sides' page parts, their downloads, the audit. Each look is audited."""
 
 import hashlib
+import logging
 import re
 from datetime import timedelta
 from http import HTTPStatus
@@ -13,7 +14,10 @@ from headend.console.store import Action, AuditLine, Role
 from headend.disclosure import Cleared, DisclosureError
 from headend.kit.http import RefusedError
 from headend.kit.side import Attachment, Download, PagePart
+from headend.kit.storage import StorageError
 from shared.errors import StbError
+
+log = logging.getLogger(__name__)
 
 AUDIT_ROLES = frozenset({Role.PRIVACY_OFFICER, Role.ADMIN})
 ABOUT_PEOPLE = tuple(action for action in Action if action not in {Action.LOOKED, Action.DOWNLOADED})
@@ -153,7 +157,10 @@ class Pages:
 
 
 def told(error: StbError) -> tuple[str, HTTPStatus]:
-    """A refusal as a page tells it: its sentence and its status."""
+    """A refusal as a page tells it: its sentence and its status; a database's own words stay in the log."""
+    if isinstance(error, StorageError):
+        log.error("storage: %s", error)
+        return "The database did not take it; nothing was changed.", HTTPStatus.SERVICE_UNAVAILABLE
     status = error.status if isinstance(error, RefusedError) else HTTPStatus.BAD_REQUEST
     return str(error) or (type(error).__doc__ or "").split("\n")[0], status
 

@@ -1,0 +1,188 @@
+"""What may never happen, judged from outside: the headend's own faces beside the truth."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headend.disclosure import TABLE, DisclosureError, Kind, Purpose, Recipient, clear
+from shared.register import profile
+from simulator.fleet import Account
+from simulator.world import Outcome
+
+
+@dataclass(frozen=True)
+class Invariant:
+    """One sentence that must hold, and what was found."""
+
+    sentence: str
+    holds: bool
+    found: str
+
+
+@dataclass(frozen=True)
+class Books:
+    """What the headend tells of orders: its list, its reconciliation, its bills, its export."""
+
+    orders: list[dict[str, Any]]
+    sums: dict[str, Any]
+    invoices: list[dict[str, Any]]
+    verdicts: list[dict[str, Any]]
+    usage: Counter[str]
+
+    @classmethod
+    def of(cls, outcome: Outcome, exports: Path) -> "Books":
+        """Close the export, write it, verify it, and read everything as an operator would."""
+        headend, folder = outcome.headend, str(outcome.headend.folder)
+        headend.command("export", "close", folder)
+        headend.command("export", "write", folder, "1", str(exports))
+        key = headend.command("export", "key", folder).strip()
+        many = ("--limit", "100000000")
+        return cls(
+            orders=headend.asked("order", "list", folder, *many),
+            sums=headend.asked("reconcile", folder),
+            invoices=headend.asked("invoice", "list", folder, *many),
+            verdicts=headend.asked("export", "verify", str(exports), "--key", key),
+            usage=_usage(exports),
+        )
+
+
+def _usage(exports: Path) -> Counter[str]:
+    rows = (
+        json.loads(line)
+        for path in sorted(exports.glob("*.jsonl"))
+        for line in path.read_bytes().splitlines()
+    )
+    return Counter(row["ref"] for row in rows if row.get("kind") == "usage")
+
+
+def lost_and_doubled(books: Books, account: Account) -> tuple[list[str], list[str]]:
+    """Orders that an agent said yes to and that the headend does not have; and orders booked twice."""
+    known = {order["ref"] for order in books.orders}
+    placed = [f"{order.box}/{order.epoch}/{order.seq}" for order in account.placed]
+    return (
+        [ref for ref in placed if ref not in known],
+        [ref for ref, times in books.usage.items() if times > 1],
+    )
+
+
+def judge(outcome: Outcome, books: Books) -> list[Invariant]:
+    """Every invariant that can be seen from outside."""
+    return [*_billing(outcome, books), *_anonymity(outcome), *_releases(outcome), _adversary(outcome)]
+
+
+def _billing(outcome: Outcome, books: Books) -> list[Invariant]:
+    lost, doubled = lost_and_doubled(books, outcome.account)
+    in_flight = books.sums["in_flight"]
+    shown = {f"{one.box}/{one.epoch}/{one.seq}": one.price_cents for one in outcome.account.placed}
+    wrong = [bill["number"] for bill in books.invoices if not _adds_up(bill, shown)]
+    held = [one for one in books.verdicts if one["verdict"] == "ok"]
+    return [
+        Invariant(
+            "every order placed is at the headend once",
+            not lost and not doubled and not in_flight,
+            f"{len(outcome.account.placed)} placed; lost {len(lost)}, doubled {len(doubled)}, in flight {in_flight}",
+        ),
+        Invariant("the books close", bool(books.sums["closes"]), f"{books.sums['received']} orders received"),
+        Invariant(
+            "every bill is the sum of the prices that the screen showed",
+            not wrong,
+            f"{len(books.invoices)} bills, {len(wrong)} wrong",
+        ),
+        Invariant(
+            "the export verifies with the public key alone",
+            bool(books.verdicts) and len(held) == len(books.verdicts),
+            f"{sum(one['entries'] for one in held)} entries in {len(held)} batches",
+        ),
+    ]
+
+
+def _adds_up(bill: dict[str, Any], shown: dict[str, int]) -> bool:
+    lines = bill["lines"]
+    total = sum(line["cents"] for line in lines)
+    known = [shown[line["order_ref"]] == line["cents"] for line in lines if line["order_ref"] in shown]
+    parts = bill["net"] + bill["vat"] + bill["rounding"]
+    return bool(bill["gross"] == total == parts) and all(known)
+
+
+def _anonymity(outcome: Outcome) -> list[Invariant]:
+    stored = b"".join(
+        path.read_bytes() for path in sorted(outcome.headend.folder.glob("analytics.db*")) if path.is_file()
+    )
+    boxes = {order.box for order in outcome.account.placed}
+    seen = [box for box in boxes if box.encode() in stored or bytes.fromhex(box[2:]) in stored]
+    return [
+        Invariant(
+            "no box stands in the analytics database",
+            not seen,
+            f"{len(boxes)} box ids searched in {len(stored):,} bytes",
+        ),
+        Invariant(
+            "who refuses, sends nothing",
+            outcome.account.sent_while_refused == 0,
+            f"{outcome.account.sent_while_refused} fragments of refused weeks",
+        ),
+    ]
+
+
+def _releases(outcome: Outcome) -> list[Invariant]:
+    headend, folder = outcome.headend, str(outcome.headend.folder)
+    released = [one["week"] for one in headend.asked("release", "list", folder) if one["state"] == "released"]
+    same = all(_drawn_once(outcome, week) for week in released)
+    budget = headend.asked("budget", "explain", folder)["budget"]
+    spent = sum(week["rho_micro"] for week in budget["weeks"])
+    cost = profile(outcome.setup.profile).rho_micro * len(released)
+    over = _more_than_issued(outcome)
+    return [
+        Invariant("asking again gives the same release", same, f"{len(released)} releases asked for again"),
+        Invariant(
+            "the budget has paid for each release, once", spent == cost, f"rho {spent / 1_000_000:.4f} spent"
+        ),
+        Invariant("no more fragments than tokens", not over, ", ".join(over) or "in every week and measure"),
+        Invariant(
+            "nothing can be cleared for an advertiser", _no_advertiser(), "every kind and purpose tried"
+        ),
+    ]
+
+
+def _drawn_once(outcome: Outcome, week: str) -> bool:
+    headend, folder = outcome.headend, str(outcome.headend.folder)
+    before = headend.command("release", "show", folder, week)
+    headend.command("release", "run", folder, week)
+    return before == headend.command("release", "show", folder, week)
+
+
+def _more_than_issued(outcome: Outcome) -> list[str]:
+    folder = str(outcome.headend.folder)
+    found = []
+    for one in outcome.headend.asked("release", "list", folder):
+        if one["state"] == "released":
+            window = ("--window", "week", "--until", one["week"])
+            estimates = outcome.headend.asked("popularity", folder, *window)
+            found += [
+                f"{one['week']} {measure['name']}"
+                for measure in estimates["measures"]
+                if measure["accepted"] > measure["issued"]
+            ]
+    return found
+
+
+def _no_advertiser() -> bool:
+    for kind in Kind:
+        for purpose in Purpose:
+            try:
+                clear(b"", kind, Recipient.ADVERTISER, purpose)
+            except DisclosureError:
+                continue
+            return False
+    return not any(recipient is Recipient.ADVERTISER for _, recipient, _ in TABLE)
+
+
+def _adversary(outcome: Outcome) -> Invariant:
+    failed = [attempt.what for attempt in outcome.attempts if not attempt.held]
+    return Invariant(
+        "the adversary meets what it should",
+        not failed,
+        ", ".join(failed) or f"{len(outcome.attempts)} attempts",
+    )
