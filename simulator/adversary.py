@@ -272,7 +272,7 @@ class Adversary:
         self, what: str, expected: str, fragment: Fragment, token: tokens.Token | None
     ) -> Attempt:
         assert self._directory is not None  # noqa: S101 (it was fetched)
-        headers = (("content-type", FRAGMENT_TYPE),)
+        headers: tuple[tuple[str, str], ...] = (("content-type", FRAGMENT_TYPE),)
         if token is not None:
             headers = (("authorization", tokens.authorization_header(token)), *headers)
         request = bhttp.Request(

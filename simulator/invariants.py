@@ -82,7 +82,8 @@ def _billing(outcome: Outcome, books: Books) -> list[Invariant]:
         Invariant(
             "every order placed is at the headend once",
             not lost and not doubled and not in_flight,
-            f"{len(outcome.account.placed)} placed; lost {len(lost)}, doubled {len(doubled)}, in flight {in_flight}",
+            f"{len(outcome.account.placed)} placed; "
+            f"lost {len(lost)}, doubled {len(doubled)}, in flight {in_flight}",
         ),
         Invariant("the books close", bool(books.sums["closes"]), f"{books.sums['received']} orders received"),
         Invariant(

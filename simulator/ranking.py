@@ -38,6 +38,7 @@ WEEKS = 4
 SHARES = 3
 """The top and the bottom so many genres are compared."""
 FILMS, GAMES = 400, 60
+BOXES_A_HOME = 1.7
 GENRE = "genre"
 
 
@@ -105,7 +106,7 @@ def _release(week: Week, counted: Count[int], grid: Grid, panel: int, households
         register=register_hash(),
         simulated=True,
         regions=[],
-        boxes={"none": round(households * 1.7, -1).__int__()},
+        boxes={"none": 10 * round(households * BOXES_A_HOME / 10)},
         accounts_asked=panel,
         issued={GENRE: panel},
         accepted={GENRE: panel},

@@ -135,7 +135,8 @@ class Report:
         told = account.fragments
         console.print(
             f"\n[bold]The town[/]: {setup.households:,} households, "
-            f"{account.consenting:,} boxes with consent, {account.events:,} events on {account.box_days:,} box-days"
+            f"{account.consenting:,} boxes with consent, {account.events:,} events "
+            f"on {account.box_days:,} box-days"
         )
         console.print(
             f"  network faults {dict(account.mishaps)}; agents killed {account.kills} times; "
@@ -172,7 +173,7 @@ class Report:
         bills = [bill for bill in self.books.invoices if bill["kind"] == "invoice"]
         if not bills:
             return
-        usual = sorted(bills, key=lambda bill: (abs(len(bill["lines"]) - 4), bill["number"]))[0]
+        usual = min(bills, key=lambda bill: (abs(len(bill["lines"]) - 4), bill["number"]))
         text = self._headend.command("invoice", "show", self._folder, usual["number"])
         console.print(Panel(text.rstrip(), title="A bill as the subscriber sees it", expand=False))
 
@@ -209,8 +210,8 @@ class Report:
         console.print(table)
         for span in self.budget["guarantee"]["spans"]:
             console.print(
-                f"  {span['weeks']:>2} weeks, all measures: rho {span['rho']:.4f}, epsilon {span['epsilon']:.2f} "
-                f"at delta {self.budget['guarantee']['delta']:g}"
+                f"  {span['weeks']:>2} weeks, all measures: rho {span['rho']:.4f}, "
+                f"epsilon {span['epsilon']:.2f} at delta {self.budget['guarantee']['delta']:g}"
             )
         console.print(f"  {self.budget['budget']['plain']}")
         console.print(f"  {self.budget['guarantee']['plain']}")

@@ -28,7 +28,7 @@ from simulator.adversary import Adversary, Attempt
 from simulator.fleet import Account, Fleet, Plan
 from simulator.offers import make_titles
 from simulator.processes import Headend, RelayProcess, wait_until
-from simulator.town import AREAS, REGIONS, Town
+from simulator.town import AREAS, REGIONS, Household, Town
 from simulator.truth import MeasureTruth
 
 STEP = timedelta(minutes=30)
@@ -117,12 +117,9 @@ class World:
             *("--issuer", ISSUER, "--zone", self.setup.zone, "--profile", self.setup.profile),
             *("--regions", str(regions), "--simulated", "--clock", str(self._clock_file)),
         )
-        homes = [
-            Town(self.setup.seed, self.setup.households, self.setup.zone).household(number)
-            for number in range(self.setup.households)
-        ]
+        homes = self._homes()
         accounts = self.setup.folder / "accounts.csv"
-        rows = [[home.account, home.postal_area, home.zone, "NL"] for home in homes]
+        rows: list[list[str]] = [[str(home.account), home.postal_area, home.zone, "NL"] for home in homes]
         accounts.write_text(_csv([*rows, [ADVERSARY_ACCOUNT, "10", self.setup.zone, "NL"]]))
         self.headend.command("account", "import", folder, str(accounts))
         titles = make_titles(
@@ -142,6 +139,10 @@ class World:
         return {home.account: codes[home.account] for home in homes} | {
             ADVERSARY_ACCOUNT: codes[ADVERSARY_ACCOUNT]
         }
+
+    def _homes(self) -> list[Household]:
+        town = Town(self.setup.seed, self.setup.households, self.setup.zone)
+        return [town.household(number) for number in range(town.size)]
 
     def _plan(self, worker: int, pins: dict[str, str]) -> Plan:
         setup = self.setup
@@ -194,13 +195,10 @@ class World:
         return Outcome(self.setup, self.headend, self.relay, account, attempts, self.killed, self.end)
 
     def _start_workers(self, pins: dict[str, str], codes: dict[str, list[str]]) -> None:
-        town = Town(self.setup.seed, self.setup.households, self.setup.zone)
         by_box = {
             box.key: code
-            for number in range(self.setup.households)
-            for box, code in zip(
-                town.household(number).boxes, codes[town.household(number).account], strict=True
-            )
+            for home in self._homes()
+            for box, code in zip(home.boxes, codes[home.account], strict=True)
         }
         context = multiprocessing.get_context("spawn")
         for worker in range(self.setup.workers):
@@ -217,8 +215,7 @@ class World:
     def _all(self, what: str, *values: object) -> list[object]:
         for connection in self._workers:
             connection.send((what, values))
-        answers = [self._answer(connection) for connection in self._workers]
-        return answers
+        return [self._answer(connection) for connection in self._workers]
 
     @staticmethod
     def _answer(connection: Connection) -> object:
@@ -234,10 +231,8 @@ class World:
         attempts: list[Attempt] = []
         kills = self._kill_plan()
         first = self.setup.first_week
-        ends = {
-            first.plus(number).end(self.zone) + timedelta(days=7) - STEP: first.plus(number)
-            for number in range(self.setup.weeks)
-        }
+        weeks = [first.plus(number) for number in range(self.setup.weeks)]
+        ends = {week.closes(self.zone) - STEP: week for week in weeks}
         calm_from = self.end - SETTLE
         visits = self._visits(adversary)
         for start, end in self._steps():
