@@ -130,7 +130,7 @@ class World:
         self.headend.command("catalogue", "publish", folder, str(catalogue))
         codes: dict[str, list[str]] = {}
         for count in {len(home.boxes) for home in homes} | {ADVERSARY_BOXES}:
-            names = [home.account for home in homes if len(home.boxes) == count]
+            names: list[str] = [home.account for home in homes if len(home.boxes) == count]
             names += [ADVERSARY_ACCOUNT] if count == ADVERSARY_BOXES else []
             text = self.headend.command(
                 "account", "code", folder, "-", "--count", str(count), "--json", given="\n".join(names)

@@ -205,10 +205,9 @@ class AnalyticsSide:
         self.store.installation()
 
     def _tiles(self, roles: frozenset[str]) -> list[Tile]:
-        tiles = [self._job_tile()]
-        if roles & ROLES:
-            tiles += [self._accepted_tile(), self._budget_tile()]
-        return tiles
+        if not roles & ROLES:
+            return []
+        return [self._job_tile(), self._accepted_tile(), self._budget_tile()]
 
     def _job_tile(self) -> Tile:
         slot = self._release_slot()

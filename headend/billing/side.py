@@ -95,7 +95,7 @@ class BillingSide:
 
     # --- the named line
     def _blueprint(self) -> Blueprint:
-        blueprint = Blueprint("billing", __name__, url_prefix="/billing/v1")
+        blueprint = Blueprint("billing", __name__, url_prefix="/billing/v1", template_folder="templates")
         routes: tuple[tuple[str, str, Callable[..., Response]], ...] = (
             ("POST", "/enrol", self._enrol),
             ("POST", "/chain", self._chain),

@@ -40,7 +40,13 @@ def connect(path: Path, *, checkpoints: bool) -> Connection:
     """A connection with this house's settings; only the serving worker checkpoints the WAL."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1000)
     connection.row_factory = sqlite3.Row
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "trusted_schema=OFF",
+        "secure_delete=ON",
+    ):
         connection.execute(f"PRAGMA {pragma}")
     if not checkpoints:
         connection.execute("PRAGMA wal_autocheckpoint=0")

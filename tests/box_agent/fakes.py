@@ -53,7 +53,7 @@ YES = Evidence(pin_verified=True, consent_immediate_supply=True, confirmation_sh
 
 
 @cache
-def signer(measure: str) -> RsaSigner:  # noqa: ARG001 (only tells keys apart)
+def signer(measure: str) -> RsaSigner:
     """One key a measure, made once a test run."""
     return RsaSigner.generate()
 

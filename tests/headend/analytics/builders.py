@@ -50,7 +50,7 @@ SETTINGS = Settings(
 
 
 @cache
-def token_private_key(number: int) -> rsa.RSAPrivateKey:
+def token_private_key(_number: int) -> rsa.RSAPrivateKey:
     """One RSA key a measure number, shared by all tests: making one takes a while."""
     return rsa.generate_private_key(65537, 2048)
 

@@ -5,8 +5,15 @@ from dataclasses import replace
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
-from headend.analytics.gateway import OUTER_REFUSALS, SEALED_SIZE, NotStoredError
+from headend.analytics.gateway import (
+    OUTER_REFUSALS,
+    SEALED_SIZE,
+    BrokenSealError,
+    NotStoredError,
+    UnknownKeyError,
+)
 from headend.analytics.intake import Refusal
 from headend.kit.storage import StorageError
 from shared.anonymous import INNER_ANSWER_SIZE, INNER_REQUEST_SIZE, Fragment
@@ -31,12 +38,12 @@ def web(open_town: Town) -> FlaskClient:
     return app.test_client()
 
 
-def post(web: FlaskClient, body: bytes, content_type: str = REQUEST_MEDIA_TYPE):
+def post(web: FlaskClient, body: bytes, content_type: str = REQUEST_MEDIA_TYPE) -> TestResponse:
     return web.post("/analytics/ohttp", data=body, content_type=content_type)
 
 
 def refused(town: Town, request: Request, reason: Refusal, status: int = 400) -> None:
-    """Sent once more for good measure: the reason is answered and counted, and nothing else changes."""
+    """The reason is answered and counted, and nothing else changes."""
     before = town.rows()
     answer = town.send(request)
     assert (answer.status, answer.body) == (status, reason.value.encode())
@@ -138,6 +145,7 @@ def test_a_fragment_is_refused_from_the_moment_its_week_closes(open_town: Town) 
 
 
 def test_a_fragment_of_a_done_week_is_refused_though_the_clock_was_set_back(open_town: Town) -> None:
+    open_town.send_genre(3)  # the gateway has the week at hand
     open_town.hand_totals(asked=10)
     open_town.clock.advance_to(closed())
     open_town.side.release(WEEK)
@@ -280,13 +288,58 @@ def test_another_content_type_is_refused(web: FlaskClient, open_town: Town) -> N
 
 
 def test_a_database_that_fails_is_told_as_temporary(open_town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(_contribution: object) -> None:
+    def fails(_contributions: object) -> None:
         raise StorageError("disk full")
 
     monkeypatch.setattr(open_town.side.store, "count", fails)
     with pytest.raises(NotStoredError):
         open_town.send_genre(1)
     assert open_town.counters() == {}
+
+
+def test_a_failure_in_a_group_reaches_everybody_and_the_next_group_works(
+    open_town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_contributions: object) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(open_town.side.store, "count", fails)
+        for _ in range(2):
+            with pytest.raises(RuntimeError):
+                open_town.send_genre(1)
+    assert open_town.send_genre(1).status == 200
+
+
+def test_good_and_bad_fragments_in_one_group_do_not_touch_each_other(open_town: Town) -> None:
+    good, bad = fragment_request(GENRE, token("genre")), fragment_request(GENRE, None)
+    sealed = [open_town.seal(request) for request in (good, bad, good)]
+    broken = sealed[0][0][:-1] + bytes([sealed[0][0][-1] ^ 1])
+    group = [sealed[0][0], broken, sealed[1][0], sealed[2][0]]
+    answers = open_town.side.intake._answer_group(group)
+    assert isinstance(answers[1], BrokenSealError)
+    opened = [
+        decode_response(context.open_response(answer)).status
+        for (_, context), answer in zip(sealed, [answers[0], answers[2], answers[3]], strict=True)
+        if isinstance(answer, bytes)
+    ]
+    assert opened == [200, 401, 200]
+    assert open_town.counters() == {("genre", 3): (1, 0)}
+
+
+def test_unknown_key_ids_read_no_key_again(open_town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_town.send_genre(1)
+    sealed, _ = open_town.seal(fragment_request(GENRE, token("genre")))
+    monkeypatch.setattr(open_town.side.keys, "gateway", None)
+    with pytest.raises(UnknownKeyError):
+        open_town.side.intake.answer(b"\x07" + sealed[1:])
+    assert open_town.side.intake.answer(sealed)
+
+
+def test_after_closing_a_fragment_is_told_to_come_again(open_town: Town) -> None:
+    open_town.side.intake.close()
+    with pytest.raises(NotStoredError):
+        open_town.send_genre(1)
 
 
 def test_the_directory_is_served_as_the_exact_bytes_that_were_signed(

@@ -82,6 +82,13 @@ def test_tokens_are_issued_in_their_week_only(issuer, box):
         issuer.grant(ask(box, pending(issuer).request))
 
 
+def test_what_was_signed_is_given_again_after_the_week_so_that_a_lost_answer_costs_nothing(issuer, box):
+    envelope = ask(box, pending(issuer).request)
+    first = issuer.grant(envelope)
+    issuer.clock.advance_to(WEEK.end(ZONE))
+    assert issuer.grant(envelope) == first
+
+
 def test_a_measure_that_the_profile_does_not_take_is_refused(issuer, box):
     with pytest.raises(refusals.UndeclaredMeasureError):
         issuer.grant(ask(box, pending(issuer).request, measure="genre-region"))

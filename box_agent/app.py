@@ -1,0 +1,256 @@
+"""The agent: the two paths put together over one store, one clock and two lines.
+
+This is the only room of the box that knows both paths. What needs cryptography is imported when it is
+first needed, so that an agent that only records stays small.
+"""
+
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from box_agent.chance import RandomBytes, below
+from box_agent.consent import Answer, Consent
+from box_agent.events import Event
+from box_agent.lines import AnonymousLine, NamedLine
+from box_agent.recorder import Recorder
+from box_agent.sentlog import Sent, SentLog
+from box_agent.settings import BoxSettings
+from box_agent.store import ANONYMOUS_TABLES, MEETING_TABLES, NAMED_TABLES, STORE_NAME, Store
+from box_agent.wallet import Wallet
+from shared.clock import Clock, from_ms, to_ms
+from shared.register import notice_text, notice_version
+from shared.weeks import Week
+
+if TYPE_CHECKING:
+    from box_agent.identity import Enrolment, Identity
+    from box_agent.ordering import Kept, Ordering, Placed
+    from box_agent.outbox import Outbox
+    from box_agent.refill import Refill
+    from box_agent.submission import Submission
+    from shared.named import Evidence, Offer
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What a household is told before it answers."""
+
+    version: int
+    text: str
+
+
+@dataclass(frozen=True)
+class _Paths:
+    identity: "Identity"
+    ordering: "Ordering"
+    submission: "Submission"
+    refill: "Refill"
+    outbox: "Outbox"
+
+
+class Agent:
+    """One box's agent. Not for several threads at once; see `box_agent.service` for that.
+
+    `lines` are the named and the anonymous one; they are asked only from `tick` and `enrol`.
+    """
+
+    def __init__(
+        self,
+        settings: BoxSettings,
+        lines: tuple[NamedLine, AnonymousLine],
+        clock: Clock,
+        random_bytes: RandomBytes = os.urandom,
+    ) -> None:
+        self._settings = settings
+        self._lines = lines
+        self._clock = clock
+        self._random_bytes = random_bytes
+        self._store = Store(settings.state() / STORE_NAME)
+        door = self._store.door(ANONYMOUS_TABLES)
+        self._consent = Consent(door)
+        self._recorder = Recorder(door, self._consent, clock)
+        self._log = SentLog(door, settings.sentlog_retention_days)
+        self._paths: _Paths | None = None
+        self._pruned_ms = 0
+        # When each path has something to do: at first at once, since nobody has looked yet.
+        self._due = dict.fromkeys(_PATHS, to_ms(clock.now()))
+
+    # What the household does.
+
+    def report(self, event: Event) -> bool:
+        """Take a player's event; answers whether it was kept (without consent it is not).
+
+        Raises:
+            BadEventError: it lies in the future.
+        """
+        return self._recorder.report(event)
+
+    def place_order(self, offer: str, evidence: "Evidence") -> "Placed":
+        """Place an order; when this returns it survives a power cut. See `Ordering.place_order`."""
+        placed = self._open().ordering.place_order(offer, evidence, self._random_bytes)
+        if not placed.repeated:
+            self._recorder.order_placed(placed.genre, placed.placed_ms)
+        self._plan()
+        return placed
+
+    def report_delivery(self, order_seq: int, outcome: str) -> int:
+        """Tell whether an order could be viewed. See `Ordering.report_delivery`."""
+        seq = self._open().ordering.report_delivery(order_seq, outcome)
+        self._plan()
+        return seq
+
+    def set_consent(self, *, granted: bool, notice: int, how: str) -> Answer:
+        """Record the household's answer; a no takes effect at once and destroys what was recorded.
+
+        Raises:
+            WrongNoticeError: a yes to another notice than this agent's.
+            BadConsentError: it does not say how it was given.
+        """
+        now = self._clock.now()
+        if granted:
+            self._consent.grant(notice, how, now)
+        else:
+            self._consent.withdraw(how, now)
+            self._recorder.forget()
+        self._plan()
+        return self._consent.answer
+
+    # What the household may look up.
+
+    def consent(self) -> Answer:
+        """The answer in force."""
+        return self._consent.answer
+
+    def notice(self) -> Notice:
+        """The notice that consent is asked to."""
+        return Notice(notice_version(), notice_text())
+
+    def sent(self) -> list[Sent]:
+        """What has left on the anonymous line, in words."""
+        return self._log.entries()
+
+    def offers(self) -> "list[Offer]":
+        """The offers in force. See `Ordering.offers`."""
+        return self._open().ordering.offers()
+
+    def orders(self) -> "list[Kept]":
+        """The orders that this box remembers."""
+        return self._open().ordering.orders()
+
+    def status(self) -> dict[str, Any]:
+        """How the agent stands, for a person or a script; see docs/box.md."""
+        from box_agent.sessions import viewing_sessions
+        from box_agent.status import status
+
+        now = self._clock.now()
+        week = Week.of(now, self._settings.timezone())
+        found = status(self._store, self._consent, str(week), self._open().refill.state(week))
+        # A figure that capping leaves behind: how long the box showed something to nobody.
+        cut_ms = sum(session.cut_ms for session in viewing_sessions(self._recorder.events(), to_ms(now)))
+        return found | {"next_due": _text(self.next_due()), "cut_minutes": cut_ms // 60_000}
+
+    # What the operator and time do.
+
+    def enrol(self, code: str) -> "Enrolment":
+        """Bind this box to an account. See `Identity.enrol`."""
+        paths = self._open()
+        found = paths.identity.enrol(self._lines[0], code, self._settings.serial)
+        paths.submission.begin(self._clock.now())
+        self._plan()
+        return found
+
+    def tick(self) -> None:
+        """Do everything that is due now; cheap when nothing is."""
+        self._recorder.flush_old()
+        now = self._clock.now()
+        late = [path for path in _PATHS if self._due[path] <= to_ms(now)]
+        if not late:
+            return
+        paths = self._open()
+        if "named" in late:
+            paths.submission.run(now)
+            self._prune(paths, now)
+        if self._consent.active():
+            if "refill" in late:
+                paths.refill.run(now)
+            if late != ["named"]:
+                paths.outbox.run(now)
+        self._plan(*({*late, "outbox"} if late != ["named"] else late))
+
+    def next_due(self) -> datetime | None:
+        """When `tick` has something to do next, but for the buffer of viewing; None if never.
+
+        Answered from memory, so that a fleet can ask often. A box whose consent stands still has each
+        week's start; one that is neither enrolled nor consenting has nothing.
+        """
+        due = min(self._due.values())
+        return None if due == _NEVER_MS else from_ms(due)
+
+    def flush(self) -> None:
+        """Make all viewing taken so far durable."""
+        self._recorder.flush()
+
+    def park(self) -> None:
+        """Write what is buffered and close the file until it is needed again."""
+        self.flush()
+        self._store.park()
+
+    close = park
+
+    def _plan(self, *changed: str) -> None:
+        paths = self._open()
+        consenting = self._consent.active()
+        for path in changed or _PATHS:
+            due = None
+            if path == "named":
+                due = paths.submission.next_due_ms()
+            elif consenting and path == "refill":
+                due = paths.refill.next_due_ms(self._clock.now())
+            elif consenting:
+                due = paths.outbox.next_due_ms()
+            self._due[path] = _NEVER_MS if due is None else due
+
+    def _prune(self, paths: _Paths, now: datetime) -> None:
+        if to_ms(now) - self._pruned_ms >= _PRUNE_EVERY_MS:
+            paths.ordering.prune(now, self._settings.order_retention_days)
+            self._log.prune(now)
+            self._pruned_ms = to_ms(now)
+
+    def _open(self) -> _Paths:
+        if self._paths is None:
+            self._paths = self._compose()
+        return self._paths
+
+    def _compose(self) -> _Paths:
+        from box_agent.identity import Identity
+        from box_agent.ordering import Ordering
+        from box_agent.outbox import Outbox, Place
+        from box_agent.published import Pinned
+        from box_agent.refill import Refill
+        from box_agent.submission import Submission
+
+        settings, (named_line, anonymous_line) = self._settings, self._lines
+        named = self._store.door(NAMED_TABLES)
+        identity = Identity(named)
+        ordering = Ordering(named, identity, self._clock, settings.catalogue_key)
+        pinned = Pinned(settings.directory_key, settings.issuer, settings.zone)
+        wallet = Wallet(self._store.door(MEETING_TABLES))
+        draws, covers = self._random_bytes, self._consent.covers
+        parts = (self._consent, self._recorder, self._log)
+        place = Place(pinned, settings.postal_area)
+        return _Paths(
+            identity,
+            ordering,
+            Submission(named, (identity, ordering), named_line, below(draws), settings.heartbeat_hours),
+            Refill(named, (identity, wallet, named_line), pinned, draws, covers),
+            Outbox(self._store.door(ANONYMOUS_TABLES), parts, anonymous_line, place, draws),
+        )
+
+
+_PRUNE_EVERY_MS = 24 * 3_600_000
+_PATHS = ("named", "refill", "outbox")
+_NEVER_MS = 253402300799999
+
+
+def _text(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.isoformat()

@@ -1,0 +1,98 @@
+"""The schema, step by step. Imported only when a store is new or old: sqlite-utils costs 15 MiB.
+
+Every table is STRICT and belongs to one group, see `box_agent.store`. Times are Unix milliseconds.
+"""
+
+import sqlite3
+
+from sqlite_utils import Database, Migrations
+
+_FIRST = """
+-- named path
+CREATE TABLE identity (            -- one row: the key made on this box, and what enrolment gave it
+  id INTEGER PRIMARY KEY CHECK (id = 1), private_key BLOB NOT NULL, box TEXT, epoch INTEGER
+) STRICT;
+CREATE TABLE head (                -- one row: the end of the chain, and what the headend has stored of it
+  id INTEGER PRIMARY KEY CHECK (id = 1), epoch INTEGER NOT NULL, seq INTEGER NOT NULL, hash TEXT NOT NULL,
+  acked INTEGER NOT NULL
+) STRICT;
+CREATE TABLE chain (               -- signed messages, byte for byte, until acknowledged and out of retention
+  epoch INTEGER NOT NULL, seq INTEGER NOT NULL, placed_ms INTEGER NOT NULL, envelope BLOB NOT NULL,
+  PRIMARY KEY (epoch, seq)
+) STRICT;
+CREATE TABLE orders (              -- what the household may look up
+  epoch INTEGER NOT NULL, seq INTEGER NOT NULL, offer TEXT NOT NULL, title TEXT NOT NULL,
+  price_cents INTEGER NOT NULL, currency TEXT NOT NULL, placed_ms INTEGER NOT NULL, until_ms INTEGER,
+  outcome TEXT, PRIMARY KEY (epoch, seq)
+) STRICT;
+CREATE INDEX orders_offer ON orders (offer, until_ms);
+CREATE TABLE catalogue (           -- the signed catalogue last accepted, deflated
+  id INTEGER PRIMARY KEY CHECK (id = 1), version INTEGER NOT NULL, digest TEXT NOT NULL, etag TEXT,
+  packed BLOB NOT NULL
+) STRICT;
+CREATE TABLE duties (              -- what the named line owes and when
+  name TEXT PRIMARY KEY, due_ms INTEGER NOT NULL, tries INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE asks (                -- one a week: when tokens are asked for, and how that went
+  week TEXT PRIMARY KEY, due_ms INTEGER NOT NULL, tries INTEGER NOT NULL, state TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE named_alarms (
+  name TEXT PRIMARY KEY, first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, times INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+-- where the paths meet
+CREATE TABLE directories (         -- the named line's bytes, and what the comparison with the relay's said
+  week TEXT PRIMARY KEY, named BLOB NOT NULL, relay_ms INTEGER, tries INTEGER NOT NULL, verdict TEXT NOT NULL
+) STRICT;
+CREATE TABLE wallet (              -- tokens, and what is needed to finish one
+  week TEXT NOT NULL, measure TEXT NOT NULL, number INTEGER NOT NULL, pending BLOB, token BLOB,
+  PRIMARY KEY (week, measure, number)
+) STRICT, WITHOUT ROWID;
+-- anonymous path
+CREATE TABLE consent (             -- one row: what was answered last
+  id INTEGER PRIMARY KEY CHECK (id = 1), granted INTEGER NOT NULL, notice INTEGER NOT NULL,
+  since_ms INTEGER NOT NULL
+) STRICT;
+CREATE TABLE consent_log (         -- every answer, as proof
+  id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, granted INTEGER NOT NULL, notice INTEGER NOT NULL,
+  how TEXT NOT NULL
+) STRICT;
+CREATE TABLE events (              -- the running week's player events; a repeated delivery is one row
+  at_ms INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (at_ms, body)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE ordered (             -- the running week's ordered genres, without title
+  id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, genre TEXT NOT NULL
+) STRICT;
+CREATE TABLE rolled (week TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;  -- weeks that are done with
+CREATE TABLE outbox (              -- fragments that wait for their moment, each with its token
+  id INTEGER PRIMARY KEY, week TEXT NOT NULL, measure INTEGER NOT NULL, cell INTEGER NOT NULL,
+  value INTEGER NOT NULL, words TEXT NOT NULL, token BLOB NOT NULL, due_ms INTEGER NOT NULL,
+  tries INTEGER NOT NULL
+) STRICT;
+CREATE TABLE sentlog (             -- what has left this box, in words, for its owner
+  id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, week TEXT NOT NULL, words TEXT NOT NULL,
+  outcome TEXT NOT NULL
+) STRICT;
+CREATE TABLE anonymous_alarms (
+  name TEXT PRIMARY KEY, first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, times INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
+_migrations = Migrations("box")
+
+
+@_migrations()
+def first(db: Database) -> None:
+    """All tables of the first version."""
+    for statement in _statements(_FIRST):
+        db.execute(statement)
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring a store to the present version; each step and its record share a transaction."""
+    _migrations.apply(Database(connection))
+
+
+def _statements(script: str) -> list[str]:
+    # executescript would commit the step's transaction.
+    lines = (line.split("--")[0] for line in script.splitlines())
+    return [statement for statement in " ".join(lines).split(";") if statement.strip()]

@@ -1,0 +1,94 @@
+"""One agent shared by threads: the ticker, and whoever speaks on the socket.
+
+Everything takes turns, but a turn is given up while something is on a line: an order is answered at once
+also when the headend is not. What talks to the headend is one errand at a time.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from box_agent.app import Agent
+from box_agent.lines import AnonymousLine, Answer, NamedLine
+
+_T = TypeVar("_T")
+
+
+class GivesWayNamed:
+    """The named line, giving up the turn while it waits."""
+
+    def __init__(self, line: NamedLine, turn: threading.Lock) -> None:
+        self._line, self._turn = line, turn
+
+    def post(self, path: str, body: bytes) -> Answer:
+        """See `NamedLine`."""
+        with _given_up(self._turn):
+            return self._line.post(path, body)
+
+    def get(self, path: str, etag: str | None = None) -> Answer:
+        """See `NamedLine`."""
+        with _given_up(self._turn):
+            return self._line.get(path, etag)
+
+
+class GivesWayAnonymous:
+    """The anonymous line, giving up the turn while it waits."""
+
+    def __init__(self, line: AnonymousLine, turn: threading.Lock) -> None:
+        self._line, self._turn = line, turn
+
+    def post_sealed(self, body: bytes) -> Answer:
+        """See `AnonymousLine`."""
+        with _given_up(self._turn):
+            return self._line.post_sealed(body)
+
+    def get_directory(self, week: str) -> Answer:
+        """See `AnonymousLine`."""
+        with _given_up(self._turn):
+            return self._line.get_directory(week)
+
+
+class Service:
+    """The agent behind its turns, and a count of the requests that were refused, by name."""
+
+    def __init__(
+        self,
+        make: Callable[[tuple[NamedLine, AnonymousLine]], Agent],
+        lines: tuple[NamedLine, AnonymousLine],
+        *,
+        steered: bool,
+    ) -> None:
+        self._turn = threading.Lock()
+        self._errand = threading.Lock()
+        self._agent = make((GivesWayNamed(lines[0], self._turn), GivesWayAnonymous(lines[1], self._turn)))
+        self.refused: Counter[str] = Counter()
+        self.steered = steered
+
+    def do(self, act: Callable[[Agent], _T]) -> _T:
+        """Take a turn with the agent, for what stays on the box."""
+        with self._turn:
+            return act(self._agent)
+
+    def errand(self, act: Callable[[Agent], _T]) -> _T:
+        """Likewise for what may talk to the headend or the relay."""
+        with self._errand, self._turn:
+            return act(self._agent)
+
+    def tick(self) -> None:
+        """Let the agent do what is due."""
+        self.errand(Agent.tick)
+
+    def close(self) -> None:
+        """Make everything durable and close the file."""
+        self.errand(Agent.close)
+
+
+@contextmanager
+def _given_up(turn: threading.Lock) -> Iterator[None]:
+    turn.release()
+    try:
+        yield
+    finally:
+        turn.acquire()

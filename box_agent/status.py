@@ -1,0 +1,46 @@
+"""How the agent stands, gathered for the household or the operator's engineer beside the box."""
+
+from typing import Any
+
+from box_agent.alarms import Alarms
+from box_agent.consent import Consent
+from box_agent.store import ANONYMOUS_TABLES, NAMED_TABLES, Store
+from shared.clock import from_ms
+from shared.register import notice_version
+
+
+def status(store: Store, consent: Consent, week: str, asked: str | None) -> dict[str, Any]:
+    """The agent's state by path: chain and catalogue, consent and queue, and every standing alarm."""
+    return {"named": _named(store), "anonymous": _anonymous(store, consent) | {"week": week, "tokens": asked}}
+
+
+def _named(store: Store) -> dict[str, Any]:
+    door = store.door(NAMED_TABLES)
+    box, epoch = door.row("SELECT box, epoch FROM identity") or (None, None)
+    seq, acked = door.row("SELECT seq, acked FROM head") or (0, 0)
+    catalogue = door.row("SELECT version FROM catalogue")
+    return {
+        "enrolled": box is not None,
+        "box": box,
+        "epoch": epoch,
+        "last_seq": seq,
+        "acknowledged": acked,
+        "catalogue": catalogue[0] if catalogue else None,
+        "alarms": Alarms(door, "named").standing(),
+    }
+
+
+def _anonymous(store: Store, consent: Consent) -> dict[str, Any]:
+    door = store.door(ANONYMOUS_TABLES)
+    answer = consent.answer
+    waiting = door.row("SELECT count(*) FROM outbox")
+    events = door.row("SELECT count(*) FROM events")
+    return {
+        "consent": answer.granted,
+        "recording": consent.active(),
+        "notice": notice_version(),
+        "since": from_ms(answer.since_ms).isoformat() if answer.since_ms else None,
+        "events": events[0] if events else 0,
+        "waiting": waiting[0] if waiting else 0,
+        "alarms": Alarms(door, "anonymous").standing(),
+    }

@@ -1,0 +1,190 @@
+from datetime import timedelta
+
+import pytest
+
+from box_agent.app import Agent
+from box_agent.consent import BadConsentError, WrongNoticeError
+from box_agent.events import BadEventError, Event, Item
+from box_agent.recorder import BUFFER_EVENTS, BUFFER_SECONDS
+from shared.clock import from_ms, to_ms
+from shared.register import notice_version
+from tests.box_agent.fakes import W41, YES, ZONE, Bench
+
+PLAY = Event(event="play", item=Item(kind="live", genre="news", ref="secret-title"))
+STOP = Event(event="stop")
+
+
+def rows(agent: Agent, table: str) -> int:
+    return agent._store.connection().execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+
+
+def watch(bench: Bench, minutes: int = 60) -> None:
+    bench.agent.report(PLAY)
+    bench.clock.advance(timedelta(minutes=minutes))
+    bench.agent.report(STOP)
+
+
+def test_consent_is_off_by_default_and_nothing_is_written(bench: Bench) -> None:
+    bench.enrol()
+    assert not bench.agent.consent().granted
+    assert not bench.agent.report(PLAY)
+    bench.agent.flush()
+    assert rows(bench.agent, "events") == 0
+
+
+def test_a_box_without_consent_says_nothing_on_the_anonymous_line_nor_asks_for_tokens(bench: Bench) -> None:
+    bench.enrol()
+    watch(bench)
+    bench.run_until(to_ms(W41.plus(3).start(ZONE)))
+    assert (bench.relay.sealed, bench.relay.fetched, bench.headend.asks) == ([], [], [])
+    assert bench.headend.heartbeats
+
+
+def test_a_yes_to_another_notice_is_refused_and_changes_nothing(bench: Bench) -> None:
+    with pytest.raises(WrongNoticeError):
+        bench.agent.set_consent(granted=True, notice=notice_version() + 1, how="test")
+    with pytest.raises(BadConsentError):
+        bench.agent.set_consent(granted=True, notice=notice_version(), how="")
+    assert not bench.agent.consent().granted
+    assert rows(bench.agent, "consent_log") == 0
+
+
+def test_consent_and_its_proof_survive_a_restart(bench: Bench) -> None:
+    bench.consent()
+    bench.agent.close()
+    agent = bench.start()
+    assert agent.consent().granted
+    log = agent._store.connection().execute("SELECT granted, notice, at_ms, how FROM consent_log").fetchall()
+    assert log == [(1, notice_version(), to_ms(bench.clock.now()), "test")]
+
+
+def test_a_repeated_yes_does_not_move_its_beginning(bench: Bench) -> None:
+    bench.consent()
+    since = bench.agent.consent().since_ms
+    bench.clock.advance(timedelta(days=1))
+    bench.consent()
+    assert bench.agent.consent().since_ms == since
+
+
+def test_withdrawal_destroys_viewing_tokens_and_queue_at_once(bench: Bench) -> None:
+    bench.enrol()
+    bench.consent()
+    watch(bench)
+    bench.agent.place_order("film-1", YES)
+    bench.run_until(to_ms(W41.end(ZONE)) + 1000)
+    assert rows(bench.agent, "outbox") + rows(bench.agent, "wallet") > 0
+    bench.agent.report(PLAY)
+    bench.consent(granted=False)
+    for table in ("events", "ordered", "outbox", "wallet", "directories"):
+        assert rows(bench.agent, table) == 0
+    bench.agent.flush()
+    assert rows(bench.agent, "events") == 0, "the buffer is dropped too"
+    sealed = len(bench.relay.sealed)
+    bench.run_until(to_ms(W41.plus(3).start(ZONE)))
+    assert len(bench.relay.sealed) == sealed
+    assert rows(bench.agent, "consent_log") == 2
+
+
+def test_viewing_of_a_refused_interval_is_never_recorded(bench: Bench) -> None:
+    bench.clock.advance(timedelta(hours=2))
+    bench.consent()
+    before = to_ms(bench.clock.now()) - 1
+    assert not bench.agent.report(Event(event="play", at_ms=before, item=PLAY.item))
+    assert bench.agent.report(Event(event="play", at_ms=before + 1, item=PLAY.item))
+
+
+def test_a_week_that_consent_does_not_cover_sends_nothing_and_keeps_nothing(bench: Bench) -> None:
+    bench.enrol()
+    bench.clock.advance(timedelta(seconds=1))
+    bench.consent()
+    watch(bench)
+    bench.run_until(to_ms(W41.end(ZONE)) + 3_600_000)
+    assert (bench.relay.sealed, bench.headend.asks) == ([], [])
+    assert rows(bench.agent, "events") == 0
+    bench.run_until(to_ms(W41.plus(3).start(ZONE)))
+    assert {fragment.week for _, fragment in bench.relay.fragments} == {W41.plus(1)}
+
+
+def test_opting_out_and_in_again_within_a_week_makes_it_silent(bench: Bench) -> None:
+    bench.enrol()
+    bench.consent()
+    watch(bench)
+    bench.consent(granted=False)
+    bench.clock.advance(timedelta(hours=1))
+    bench.consent()
+    bench.run_until(to_ms(W41.closes(ZONE)) - 1)
+    assert {fragment.week for _, fragment in bench.relay.fragments} == set()
+
+
+def test_a_new_notice_makes_the_box_silent_until_it_is_asked(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.consent()
+    monkeypatch.setattr("box_agent.consent.notice_version", lambda: 99)
+    assert not bench.agent.report(PLAY)
+
+
+def test_viewing_is_stored_after_twenty_events_or_sixty_seconds(bench: Bench) -> None:
+    bench.consent()
+    bench.agent.tick()
+    for number in range(BUFFER_EVENTS - 1):
+        bench.agent.report(Event(event="key", seq=number))
+    assert rows(bench.agent, "events") == 0
+    bench.agent.report(Event(event="key", seq=BUFFER_EVENTS))
+    assert rows(bench.agent, "events") == BUFFER_EVENTS
+    bench.agent.report(PLAY)
+    bench.clock.advance(timedelta(seconds=BUFFER_SECONDS - 1))
+    bench.agent.tick()
+    assert rows(bench.agent, "events") == BUFFER_EVENTS
+    bench.clock.advance(timedelta(seconds=1))
+    bench.agent.tick()
+    assert rows(bench.agent, "events") == BUFFER_EVENTS + 1
+
+
+def test_an_event_delivered_twice_is_stored_once(bench: Bench) -> None:
+    bench.consent()
+    for _ in range(2):
+        bench.agent.report(Event(event="play", at_ms=to_ms(bench.clock.now()), item=PLAY.item))
+    bench.agent.flush()
+    assert rows(bench.agent, "events") == 1
+
+
+def test_an_event_of_the_future_is_refused(bench: Bench) -> None:
+    bench.consent()
+    with pytest.raises(BadEventError):
+        bench.agent.report(Event(event="key", at_ms=to_ms(bench.clock.now()) + 3_600_000))
+
+
+class JumpyClock:
+    """A wall clock that somebody sets, over a monotonic one that goes on."""
+
+    def __init__(self, start_ms: int) -> None:
+        self.wall_ms = start_ms
+        self.seconds = 0.0
+
+    def now(self):
+        return from_ms(self.wall_ms)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def advance(self, seconds: float, jump: float = 0) -> None:
+        self.seconds += seconds
+        self.wall_ms += round((seconds + jump) * 1000)
+
+
+@pytest.mark.parametrize("jump", [-3600, 3600, 86_400 * 3])
+def test_a_clock_that_jumps_makes_no_viewing_and_loses_none(bench: Bench, jump: float) -> None:
+    from box_agent.sessions import viewing_sessions
+
+    clock = JumpyClock(to_ms(W41.start(ZONE)) + 86_400_000)
+    agent = Agent(bench.settings, (bench.headend, bench.relay), clock)
+    agent.set_consent(granted=True, notice=notice_version(), how="test")
+    clock.advance(7200)
+    agent.report(PLAY)
+    clock.advance(600, jump)
+    agent.report(Event(event="key"))
+    clock.advance(300)
+    agent.report(STOP)
+    sessions = viewing_sessions(agent._recorder.events(), clock.wall_ms + 10**7)
+    assert sum(session.viewed_ms() for session in sessions) == 900_000

@@ -1,0 +1,157 @@
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from box_agent.app import Agent
+from box_agent.lines import LineDownError
+from box_agent.local_socket import MAX_LINE, SocketServer, answer, ask
+from box_agent.service import Service
+from shared.register import notice_version
+from tests.box_agent.fakes import Bench
+
+EVIDENCE = {"pin_verified": True, "consent_immediate_supply": True, "confirmation_shown": True}
+PLAY = {"v": 1, "event": "play", "item": {"kind": "live", "genre": 67, "ref": "x"}, "rate": 1}
+
+
+@pytest.fixture
+def service(bench: Bench) -> Service:
+    bench.agent.close()
+    return Service(
+        lambda lines: Agent(bench.settings, lines, bench.clock), (bench.headend, bench.relay), steered=True
+    )
+
+
+def say(service: Service, **request: object) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(answer(service, json.dumps(request).encode()))
+    return found
+
+
+def test_a_box_s_life_over_the_socket(service: Service, bench: Bench) -> None:
+    assert say(service, op="enrol", code="code-1234")["result"] == {"box": "box-1", "epoch": 1}
+    assert say(service, op="tick") == {"ok": True, "result": None}
+    assert say(service, op="offers")["result"][0]["offer"] == "film-1"
+    placed = say(service, op="order", offer="film-1", evidence=EVIDENCE)["result"]
+    assert (placed["seq"], placed["repeated"]) == (1, False)
+    assert say(service, op="delivery", order=1, outcome="confirmed")["result"] == {"seq": 2}
+    assert say(service, op="event", event=PLAY)["result"] == {"kept": False}
+    notice = say(service, op="notice")["result"]
+    given = say(service, op="set-consent", granted=True, notice=notice["version"], how="screen")
+    assert given["result"]["granted"]
+    assert say(service, op="consent")["result"]["notice"] == notice_version()
+    assert say(service, op="event", event=PLAY)["result"] == {"kept": True}
+    assert say(service, op="orders")["result"][0]["outcome"] == "confirmed"
+    assert say(service, op="sent")["result"] == []
+    bench.clock.advance(timedelta(hours=1))
+    say(service, op="tick")
+    status = say(service, op="status")["result"]
+    assert (status["named"]["acknowledged"], status["anonymous"]["consent"]) == (2, True)
+    service.close()
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        (b"", "bad-request"),
+        (b"[]", "bad-request"),
+        (b'{"op": "none"}', "bad-request"),
+        (b'{"op": "status", "more": 1}', "bad-request"),
+        (b'{"op": "event", "event": {"event": "play"}}', "bad-request"),
+        (b"\xff\xfe", "bad-request"),
+        (b'{"op": "status"' + b" " * MAX_LINE, "bad-request"),
+        (
+            b'{"op": "order", "offer": "x", "evidence": ' + json.dumps(EVIDENCE).encode() + b"}",
+            "not-enrolled",
+        ),
+        (b'{"op": "set-consent", "granted": true, "notice": 99, "how": "x"}', "wrong-notice"),
+        (b'{"op": "delivery", "order": 1, "outcome": "confirmed"}', "unknown-order"),
+    ],
+)
+def test_bad_requests_are_named_counted_and_change_nothing(service: Service, line: bytes, name: str) -> None:
+    before = say(service, op="status")["result"]
+    found = json.loads(answer(service, line))
+    assert (found["ok"], found["error"]) == (False, name)
+    after = say(service, op="status")["result"]
+    assert after.pop("refused_requests") == {name: 1}
+    before.pop("refused_requests")
+    assert after == before
+
+
+def test_only_a_steered_clock_is_ticked_from_outside(service: Service) -> None:
+    service.steered = False
+    assert say(service, op="tick")["error"] == "not-steered"
+
+
+@pytest.fixture
+def listening(service: Service, tmp_path: Path) -> Iterator[Path]:
+    path = tmp_path / "agent.sock"
+    server = SocketServer(path, service)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    yield path
+    server.shutdown()
+    server.server_close()
+    thread.join()
+    service.close()
+
+
+def test_the_socket_is_its_owner_s_alone(listening: Path) -> None:
+    assert listening.stat().st_mode & 0o777 == 0o600
+
+
+def test_several_requests_share_a_connection(listening: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(listening))
+        connection.sendall(b'{"op": "consent"}\nnonsense\n{"op": "sent"}\n')
+        with connection.makefile("rb") as answers:
+            said = [json.loads(answers.readline())["ok"] for _ in range(3)]
+    assert said == [True, False, True]
+
+
+def test_a_line_that_never_ends_is_refused_and_the_connection_closed(listening: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(listening))
+        connection.sendall(b"x" * (MAX_LINE + 2))
+        with connection.makefile("rb") as answers:
+            assert json.loads(answers.readline())["error"] == "bad-request"
+            assert answers.readline() == b""
+
+
+def test_an_order_is_answered_while_the_headend_is_not(
+    listening: Path, service: Service, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(listening, {"op": "enrol", "code": "code-1234"})
+    ask(listening, {"op": "tick"})
+    reached, go_on = threading.Event(), threading.Event()
+
+    def hang(_path: str, _body: bytes) -> None:
+        reached.set()
+        go_on.wait(10)
+        raise LineDownError("late")
+
+    monkeypatch.setattr(bench.headend, "post", hang)
+    bench.clock.advance(timedelta(days=2))
+    ticking = threading.Thread(target=service.tick)
+    ticking.start()
+    assert reached.wait(10)
+    found = ask(listening, {"op": "order", "offer": "film-1", "evidence": EVIDENCE}, timeout_s=5)
+    go_on.set()
+    ticking.join()
+    assert found["result"]["seq"] == 1
+
+
+def test_an_unexpected_failure_is_answered_and_tells_nothing(
+    listening: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_agent: Agent) -> None:
+        raise KeyError("a secret")
+
+    monkeypatch.setattr(Agent, "status", fail)
+    found = ask(listening, {"op": "status"})
+    assert found["error"] == "internal"
+    assert "secret" not in str(found)

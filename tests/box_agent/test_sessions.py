@@ -1,0 +1,242 @@
+from datetime import date, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from box_agent.events import Event, Item
+from box_agent.sessions import (
+    CAP_MS,
+    MINUTE_MS,
+    SILENCE_MS,
+    Minute,
+    clock_minutes,
+    still_needed,
+    viewing_sessions,
+)
+from shared.clock import to_ms
+from tests.box_agent.fakes import START, ZONE
+
+T0 = to_ms(START + timedelta(hours=18))  # 20:00 in Amsterdam
+NEWS = Item(kind="live", genre="news", ref="news")
+SPORT = Item(kind="live", genre="sports", ref="sport")
+
+
+def at(seconds: float, name: str, item: Item | None = None, **more: object) -> Event:
+    return Event(event=name, at_ms=T0 + round(seconds * 1000), item=item, **more)  # type: ignore[arg-type]  # a test's own words
+
+
+def viewed(events: list[Event], until: float = 36_000) -> list[tuple[str, float]]:
+    sessions = viewing_sessions(events, T0 + round(until * 1000))
+    return [(one.item.ref, one.viewed_ms() / 1000) for one in sessions]
+
+
+def minutes(events: list[Event], until: float = 36_000) -> list[Minute]:
+    return clock_minutes(viewing_sessions(events, T0 + round(until * 1000)), ZONE)
+
+
+def test_an_item_is_viewed_from_play_to_stop() -> None:
+    assert viewed([at(0, "play", NEWS), at(600, "stop")]) == [("news", 600)]
+
+
+def test_a_pause_does_not_count() -> None:
+    assert viewed([at(0, "play", NEWS), at(60, "pause"), at(400, "resume"), at(460, "stop")]) == [
+        ("news", 120)
+    ]
+
+
+def test_only_normal_speed_counts() -> None:
+    events = [at(0, "play", NEWS), at(60, "rate", rate=8), at(90, "rate", rate=1), at(150, "stop")]
+    assert viewed(events) == [("news", 120)]
+
+
+def test_standby_ends_what_was_on() -> None:
+    assert viewed([at(0, "play", NEWS), at(60, "standby"), at(90, "wake"), at(99, "key")]) == [("news", 60)]
+
+
+def test_a_zap_without_a_stop_ends_the_previous_item() -> None:
+    events = [at(0, "play", NEWS), at(60, "play", SPORT), at(120, "stop")]
+    assert viewed(events) == [("news", 60), ("sport", 60)]
+
+
+def test_a_zap_that_stops_and_plays_in_one_millisecond_goes_on() -> None:
+    events = [at(0, "play", NEWS), at(60, "play", SPORT), at(60, "stop"), at(120, "stop")]
+    assert viewed(events) == [("news", 60), ("sport", 60)]
+
+
+def test_less_than_fifteen_seconds_is_surfing() -> None:
+    events = [at(0, "play", NEWS), at(14.9, "play", SPORT), at(29.9, "stop")]
+    assert viewed(events) == [("sport", 15)]
+
+
+def test_once_reached_the_dwell_is_credited_to_its_first_second() -> None:
+    session = viewing_sessions([at(0, "play", NEWS), at(15, "stop")], T0 + 99_000)[0]
+    assert session.stretches == ((T0, T0 + 15_000),)
+
+
+def test_a_box_left_on_is_credited_with_three_hours_after_the_last_action() -> None:
+    events = [at(0, "play", NEWS), at(600, "key"), at(6 * 3600, "stop")]
+    session = viewing_sessions(events, T0 + 10**8)[0]
+    assert session.viewed_ms() == 600_000 + CAP_MS
+    assert session.cut_ms == 6 * 3_600_000 - session.viewed_ms()
+
+
+def test_a_user_who_comes_back_counts_again() -> None:
+    events = [at(0, "play", NEWS), at(4 * 3600, "key"), at(5 * 3600, "stop")]
+    assert viewed(events) == [("news", 4 * 3600)]
+
+
+def test_the_next_programme_begun_by_the_box_is_no_user_action() -> None:
+    events = [at(0, "play", NEWS), at(2 * 3600, "play", SPORT, by="box"), at(6 * 3600, "stop")]
+    assert viewed(events) == [("news", 7200), ("sport", 3600)]
+
+
+def test_a_lost_connection_closes_at_the_last_sign_of_life() -> None:
+    events = [at(0, "play", NEWS), at(60, "progress"), at(120, "progress"), at(7200, "play", SPORT)]
+    assert viewed(events, until=7260) == [("news", 120), ("sport", 60)]
+
+
+def test_progress_within_the_silence_keeps_counting() -> None:
+    events = [at(0, "play", NEWS), at(60, "progress"), at(60 + SILENCE_MS / 1000, "stop")]
+    assert viewed(events) == [("news", 60 + SILENCE_MS / 1000)]
+
+
+def test_a_background_tuner_does_not_count() -> None:
+    events = [
+        at(0, "play", NEWS, tuner="a"),
+        at(60, "play", SPORT, tuner="b"),
+        at(90, "pause", tuner="a"),
+        at(120, "stop", tuner="b"),
+        at(600, "stop", tuner="a"),
+    ]
+    assert viewed(events) == [("news", 60), ("sport", 60)]
+
+
+def test_a_tuner_can_be_brought_back_to_the_foreground() -> None:
+    events = [
+        at(0, "play", NEWS, tuner="a"),
+        at(60, "play", SPORT, tuner="b"),
+        at(120, "tune", tuner="a"),
+        at(180, "standby"),
+    ]
+    assert viewed(events) == [("news", 60), ("sport", 60), ("news", 60)]
+
+
+def test_the_same_item_played_again_is_the_same_session() -> None:
+    assert viewed([at(0, "play", NEWS), at(5, "play", NEWS), at(60, "stop")]) == [("news", 60)]
+
+
+def test_a_minute_belongs_to_the_item_viewed_longest_in_it() -> None:
+    events = [at(0, "play", NEWS), at(60 + 25, "play", SPORT), at(120, "stop")]
+    assert [minute.genre for minute in minutes(events)] == ["news", "sports"]
+
+
+def test_less_than_half_a_minute_is_no_minute() -> None:
+    assert minutes([at(0, "play", NEWS), at(29, "stop")]) == []
+    assert len(minutes([at(0, "play", NEWS), at(30, "stop")])) == 1
+
+
+def test_shift_class_and_daypart_are_those_of_the_minute() -> None:
+    recording = Item(kind="recording", genre="news", broadcast_day=date(2026, 9, 28), ref="r")
+    found = minutes([at(3 * 3600 - 60, "play", recording), at(3 * 3600 + 60, "stop")])
+    assert [(one.shift, one.daypart) for one in found] == [
+        ("within-7-days", "19-23"),
+        ("within-7-days", "23-26"),
+    ]
+
+
+def test_a_recording_of_an_unknown_day_is_later_and_catch_up_within_seven_days() -> None:
+    for kind, shift in (
+        ("recording", "later"),
+        ("catchup", "within-7-days"),
+        ("vod", "vod"),
+        ("live", "live"),
+    ):
+        item = Item(kind=kind, genre=0x43)  # type: ignore[arg-type]  # all four kinds
+        assert {(m.genre, m.shift) for m in minutes([at(0, "play", item), at(300, "stop")])} == {
+            ("sports", shift)
+        }
+
+
+def test_what_still_runs_at_a_boundary_goes_on_after_it() -> None:
+    events = [
+        at(-9000, "play", NEWS),
+        at(-600, "key"),
+        at(0, "play", SPORT),
+        at(60, "pause"),
+        at(90, "resume"),
+    ]
+    end = T0 + 120_000
+    kept = still_needed(events, end)
+    later = [at(600, "stop")]
+
+    def after(found: list[Event]) -> list[Minute]:
+        return [one for one in minutes(found + later) if one.number * MINUTE_MS >= end]
+
+    assert after(kept) == after(events)
+    assert len(after(kept)) == 8
+    assert at(-9000, "play", NEWS) not in kept
+
+
+def test_nothing_is_kept_of_what_has_ended() -> None:
+    assert still_needed([at(0, "play", NEWS), at(60, "stop")], T0 + 120_000) == []
+
+
+EVENTS = st.lists(
+    st.builds(
+        at,
+        st.integers(0, 40_000),
+        st.sampled_from(
+            ["play", "pause", "resume", "rate", "seek", "stop", "tune", "standby", "key", "progress"]
+        ),
+        st.sampled_from([NEWS, SPORT]),
+        rate=st.sampled_from([0.0, 1.0, 2.0, -4.0]),
+        tuner=st.sampled_from(["", "b"]),
+        by=st.sampled_from(["user", "box"]),
+        seq=st.integers(0, 3),
+    ),
+    max_size=40,
+)
+
+
+@given(EVENTS, st.integers(0, 50_000))
+def test_viewing_is_never_negative_and_never_more_than_the_time_that_passed(
+    events: list[Event], until: int
+) -> None:
+    sessions = viewing_sessions(events, T0 + until * 1000)
+    end = T0
+    for session in sessions:
+        assert session.cut_ms >= 0
+        for start, stop in session.stretches:
+            assert end <= start < stop <= T0 + until * 1000
+            end = stop
+    found = clock_minutes(sessions, ZONE)
+    assert len({minute.number for minute in found}) == len(found) <= until // 60 + 1
+    assert sum(session.viewed_ms() for session in sessions) >= len(found) * 30_000
+
+
+@given(EVENTS, st.randoms(use_true_random=False))
+def test_deliveries_may_be_doubled_and_out_of_order(events: list[Event], chance: object) -> None:
+    shuffled = events + events[: len(events) // 2]
+    chance.shuffle(shuffled)  # type: ignore[attr-defined]  # a seeded Random
+    assert viewing_sessions(shuffled, T0 + 10**8) == viewing_sessions(events, T0 + 10**8)
+
+
+@given(EVENTS, st.integers(0, 40_000))
+def test_no_time_is_counted_in_both_of_two_weeks(events: list[Event], cut: int) -> None:
+    end = T0 + cut * 1000
+    until = T0 + 50_000_000
+    whole = sum(session.viewed_ms() for session in viewing_sessions(events, until))
+    kept = [*still_needed(events, end), *(event for event in events if (event.at_ms or 0) >= end)]
+    before = sum(
+        min(stop, end) - start
+        for session in viewing_sessions(events, until)
+        for start, stop in session.stretches
+        if start < end
+    )
+    after = sum(
+        stop - max(start, end)
+        for session in viewing_sessions(kept, until)
+        for start, stop in session.stretches
+        if stop > end
+    )
+    assert before + after <= whole + 15_000

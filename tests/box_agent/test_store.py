@@ -1,0 +1,144 @@
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from box_agent.app import Agent
+from box_agent.migrations import migrate
+from box_agent.store import (
+    ANONYMOUS_TABLES,
+    MEETING_TABLES,
+    NAMED_TABLES,
+    PAGE_SIZE,
+    SCHEMA_VERSION,
+    NewerStoreError,
+    Store,
+)
+from shared.clock import ManualClock, to_ms
+from shared.named import read_chained
+from tests.box_agent.fakes import START, Bench, FakeHeadend, FakeRelay, settings
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_file_is_wal_with_small_pages_and_full_sync_and_its_owner_s_alone(tmp_path: Path) -> None:
+    connection = Store(tmp_path / "box" / "box.sqlite").connection()
+    values = [
+        connection.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("journal_mode", "page_size", "synchronous")
+    ]
+    assert values == ["wal", PAGE_SIZE, 2]
+    assert (tmp_path / "box").stat().st_mode & 0o777 == 0o700
+    assert {file.stat().st_mode & 0o777 for file in (tmp_path / "box").iterdir()} == {0o600}
+
+
+def test_every_table_is_strict_and_in_exactly_one_group(tmp_path: Path) -> None:
+    connection = Store(tmp_path / "box.sqlite").connection()
+    tables = {row[1]: row[5] for row in connection.execute("PRAGMA table_list") if row[1][:1] not in "_s"}
+    assert set(tables) | {"sentlog"} == NAMED_TABLES | ANONYMOUS_TABLES
+    assert set(tables.values()) == {1}
+    assert NAMED_TABLES.isdisjoint(ANONYMOUS_TABLES)
+    assert MEETING_TABLES < ANONYMOUS_TABLES
+
+
+def test_a_store_of_the_present_version_is_opened_without_the_migration_library(tmp_path: Path) -> None:
+    Store(tmp_path / "box.sqlite").connection()
+    code = (
+        "import sys; from pathlib import Path; from box_agent.store import Store;"
+        f"Store(Path({str(tmp_path / 'box.sqlite')!r})).connection();"
+        "print('sqlite_utils' in sys.modules)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert said.stdout == "False\n"
+
+
+def test_recording_needs_neither_cryptography_nor_requests_nor_the_scheduler() -> None:
+    code = (
+        "import sys; import box_agent.app, box_agent.recorder;"
+        "late = ('cryptography', 'requests', 'apscheduler', 'sqlite_utils');"
+        "print([name for name in late if name in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert said.stdout == "[]\n"
+
+
+def test_a_store_of_a_newer_agent_is_left_alone(tmp_path: Path) -> None:
+    store = Store(tmp_path / "box.sqlite")
+    store.connection().execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    store.park()
+    with pytest.raises(NewerStoreError):
+        store.connection()
+
+
+def test_a_migration_cut_off_before_its_number_was_written_is_taken_up_again(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "box.sqlite", isolation_level=None)
+    migrate(connection)
+    connection.close()
+    assert Store(tmp_path / "box.sqlite").connection().execute("SELECT count(*) FROM chain").fetchone() == (
+        0,
+    )
+
+
+def test_a_transaction_that_fails_changes_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path / "box.sqlite")
+    door = store.door(ANONYMOUS_TABLES)
+
+    def fail() -> None:
+        with store.transaction():
+            door.write("INSERT INTO ordered (at_ms, genre) VALUES (1, 'film-comedy')")
+            with store.transaction():
+                door.write("INSERT INTO ordered (at_ms, genre) VALUES (2, 'film-comedy')")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert door.rows("SELECT * FROM ordered") == []
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_a_parked_agent_goes_on(bench: Bench) -> None:
+    bench.enrol()
+    bench.agent.park()
+    before = open_files()
+    assert bench.agent.status()["named"]["enrolled"]
+    assert open_files() > before
+    bench.agent.park()
+    assert open_files() == before
+
+
+def test_orders_answered_yes_survive_kill_9_and_the_chain_stays_whole(tmp_path: Path) -> None:
+    chance = random.Random(9)  # noqa: S311 (seeded, to be the same each time)
+    answered = 0
+    for _ in range(5):
+        with subprocess.Popen(
+            [sys.executable, "-m", "tests.box_agent.crashing", str(tmp_path / "box")],
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+            text=True,
+        ) as child:
+            assert child.stdout is not None
+            answered = int(child.stdout.readline())
+            time.sleep(chance.random() / 5)
+            child.send_signal(signal.SIGKILL)
+            lines = [line for line in child.stdout.read().splitlines(keepends=False) if line]
+            answered = int(lines[-1]) if lines else answered
+    clock = ManualClock(START + timedelta(hours=1))
+    headend = FakeHeadend()
+    agent = Agent(settings(tmp_path / "box"), (headend, FakeRelay(clock)), clock)
+    headend.public = agent._open().identity._key().public_key()
+    agent.tick()
+    placed = [read_chained(payload) for payload in headend.chain]
+    assert [message.seq for message in placed] == list(range(1, len(placed) + 1))
+    assert answered <= len(placed) <= answered + 1
+    assert len(agent.orders()) == len(placed)
+    assert agent._store.connection().execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert to_ms(clock.now()) > 0

@@ -1,0 +1,219 @@
+import csv
+import io
+import re
+import xml.etree.ElementTree as ET
+from urllib.parse import parse_qsl
+
+import msgspec
+import pytest
+
+from headend.analytics.publication import NoSuchDownloadError, Publication
+from headend.analytics.store import StoredRelease, WeekState
+from headend.disclosure import Cleared, Kind, Recipient
+from headend.kit.charts import Bar, bar_chart
+from shared.register import profile
+from shared.weeks import Week
+from tests.headend.analytics.builders import WEEK, Town, closed
+from tests.headend.analytics.releases import genre, noisy, table
+
+COUNTS = [200, 160, 150, 60, 40, 20, 10, 5, 3, -8, 0]
+
+
+def add_release(town: Town, week: Week = WEEK) -> StoredRelease:
+    small = profile("small")
+    measures = [
+        genre(COUNTS),
+        noisy(small.measure("viewing"), [2773], [7467]),
+        noisy(small.measure("ordered-genre"), [60, *[2] * 17]),
+    ]
+    release = StoredRelease(week, b'{"manifest":1}', msgspec.json.encode(table(measures, 640, week=week)))
+
+    def enter(desk) -> None:
+        desk.enter_release(release)
+        desk.finish(week, WeekState.RELEASED, 0)
+
+    town.side.store.at_release_desk(enter)
+    return release
+
+
+def popularity(town: Town, **args: str) -> str:
+    return town.side.publication.popularity(args)
+
+
+def test_before_the_release_nothing_of_popularity_can_be_seen(open_town: Town) -> None:
+    for _ in range(7):
+        open_town.send_genre(4)
+    page = popularity(open_town)
+    assert "there is no release yet" in page
+    assert "sports" not in page
+    with pytest.raises(NoSuchDownloadError):
+        open_town.side.download("estimates", "csv", {})
+    assert "sports" not in open_town.side.publication.releases({})
+    assert all("cell" not in labels for _, labels, _ in open_town.side.side.metrics())
+
+
+def test_the_page_shows_shares_with_intervals_ties_and_what_is_withheld(town: Town) -> None:
+    add_release(town)
+    page = popularity(town, window="week")
+    assert "31.2 % (" in page
+    assert "(tie)" in page
+    assert "withheld: too small" in page
+    assert "Shares are withheld" in page
+    assert "640 of 1,280 (50.0 %)" in page
+    assert "recognises one household" in page
+    assert "does not contain the error of this assumption" in page
+    assert "/console/popularity/manifest.json?until=2026-W41" in page
+    assert "Simulated" in page
+
+
+def test_a_withheld_value_stands_nowhere_on_the_page(town: Town) -> None:
+    add_release(town)
+    page = popularity(town, window="week")
+    row = page[page.index('<th scope="row">other') :]
+    assert "%" not in row[: row.index("</tr>")]
+
+
+def test_what_a_query_says_is_never_written_into_the_page(town: Town) -> None:
+    add_release(town)
+    page = popularity(town, window="<script>alert(1)</script>", until='"><script>')
+    assert "<script" not in page
+
+
+def test_text_of_a_release_is_escaped(town: Town) -> None:
+    bars = [Bar('<b>"x"', 0.5, 0.4, 0.6), Bar("y & z", withheld="why")]
+    chart = bar_chart("c", "<i>", "a & b", bars, str)
+    assert "<b>" not in chart
+    assert "<i>" not in chart
+    ET.fromstring(chart)  # noqa: S314 (our own chart)
+
+
+def test_a_chart_can_be_read_aloud_and_runs_nothing(town: Town) -> None:
+    add_release(town)
+    page = popularity(town, window="week")
+    chart = page[page.index("<svg") : page.index("</svg>") + 6]
+    tree = ET.fromstring(chart)  # noqa: S314 (our own chart)
+    space = "{http://www.w3.org/2000/svg}"
+    title, text = tree.find(f"{space}title"), tree.find(f"{space}desc")
+    assert title is not None
+    assert text is not None
+    assert tree.get("role") == "img"
+    assert tree.get("aria-labelledby") == f"{title.get('id')} {text.get('id')}"
+    assert "film-drama 31.2 %" in (text.text or "")
+    assert "<script" not in page
+    assert "withheld" in chart
+
+
+def test_a_chart_of_nothing_is_still_a_chart() -> None:
+    assert ET.fromstring(bar_chart("c", "t", "d", [Bar("a")], str)).tag.endswith("svg")  # noqa: S314 (our own chart)
+
+
+@pytest.mark.parametrize(
+    ("high", "top"), [(0.31, "0.4"), (0.9, "1.0"), (3.0, "4.0"), (42, "50.0"), (230, "250.0")]
+)
+def test_a_chart_ends_at_a_round_number(high: float, top: str) -> None:
+    chart = bar_chart("c", "t", "d", [Bar("a", high, high, high)], str)
+    assert f">{top}</text>" in chart
+
+
+def test_windows_take_as_many_weeks_as_follow_each_other(town: Town) -> None:
+    for week in (0, 1, 3, 4):
+        add_release(town, WEEK.plus(week))
+    choose = town.side.publication.choose
+
+    def weeks(**args: str) -> list[str]:
+        return [str(release.week) for release in choose(args).releases]
+
+    assert weeks(window="week") == ["2026-W45"]
+    assert weeks(window="four") == ["2026-W44", "2026-W45"]
+    assert weeks(window="quarter", until="2026-W42") == ["2026-W41", "2026-W42"]
+    assert weeks(window="four", until="2026-W43") == ["2026-W41", "2026-W42"]
+    assert "2 follow each other" in choose({"window": "four"}).short
+    assert choose({"window": "week"}).short == ""
+
+
+def test_a_download_has_passed_the_disclosure_table(town: Town) -> None:
+    release = add_release(town)
+    for kind, form, what in (
+        ("estimates", "csv", Kind.ESTIMATES),
+        ("estimates", "json", Kind.ESTIMATES),
+        ("release", "json", Kind.RELEASE),
+        ("manifest", "json", Kind.RELEASE),
+    ):
+        cleared = town.side.download(kind, form, {"until": str(WEEK)})
+        assert isinstance(cleared, Cleared)
+        assert (cleared.kind, cleared.recipient) == (what, Recipient.OPERATOR)
+    assert town.side.download("release", "json", {}).payload == release.table
+    assert town.side.download("manifest", "json", {}).payload == release.manifest
+
+
+def test_every_link_of_a_page_leads_to_a_download_that_is_offered(town: Town) -> None:
+    add_release(town)
+    offered = {file.path: file for file in town.side.side.downloads}
+    links = re.findall(
+        r'href="/console/([^?"]+)\?([^"]*)"', popularity(town) + town.side.publication.releases({})
+    )
+    assert {path for path, _ in links} == set(offered)
+    for path, query in links:
+        attachment = offered[path].make(dict(parse_qsl(query.replace("&amp;", "&"))))
+        assert attachment.cleared.payload
+        assert attachment.filename.endswith(path.rsplit(".")[-1])
+        assert attachment.content_type.startswith(("text/csv", "application/json"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "form", "args"),
+    [
+        ("estimates", "xml", {}),
+        ("counters", "json", {}),
+        ("manifest", "json", {"until": "2026-W50"}),
+        ("release", "json", {"until": "never"}),
+    ],
+)
+def test_a_download_that_does_not_exist_is_a_clear_error(
+    town: Town, kind: str, form: str, args: dict[str, str]
+) -> None:
+    add_release(town)
+    with pytest.raises(NoSuchDownloadError):
+        town.side.download(kind, form, args)
+
+
+def test_the_csv_tells_panel_and_all_boxes_apart_and_leaves_withheld_ones_empty(town: Town) -> None:
+    add_release(town)
+    content = town.side.download("estimates", "csv", {"window": "week"}).payload.decode()
+    rows = list(csv.DictReader(io.StringIO(content)))
+    drama = [row for row in rows if row["cell"] == "film-drama"]
+    assert [(row["of"], row["figure"], row["value"]) for row in drama] == [
+        ("panel", "share", "0.3125"),
+        ("all boxes", "share", "0.3125"),
+    ]
+    assert "refuse" in drama[1]["reading"]
+    leisure = next(row for row in rows if row["cell"] == "leisure")
+    assert leisure["withheld"]
+    assert (leisure["low"], leisure["value"], leisure["high"]) == ("", "", "")
+    assert {row["simulated"] for row in rows} == {"True"}
+
+
+def test_the_json_download_holds_no_withheld_value(town: Town) -> None:
+    add_release(town)
+    found = msgspec.json.decode(town.side.download("estimates", "json", {"window": "week"}).payload)
+    cells = {cell["values"][0]: cell for cell in found["measures"][0]["groups"][0]["cells"]}
+    assert cells["film-drama"]["panel"]
+    assert (cells["leisure"]["panel"], cells["leisure"]["all_boxes"]) == ({}, {})
+
+
+def test_the_page_of_releases_tells_states_guarantee_and_budget(town: Town) -> None:
+    town.publish()
+    town.hand_totals()
+    town.clock.advance_to(closed())
+    town.side.release(WEEK)
+    page = town.side.publication.releases({})
+    assert "7.56" in page
+    assert "0.0125" in page
+    assert "released" in page
+    assert "is covered" in page
+
+
+def test_popularity_is_for_analysts_and_privacy_officers_only(town: Town) -> None:
+    assert isinstance(town.side.publication, Publication)
+    for page in town.side.side.pages:
+        assert page.roles == {"analyst", "privacy-officer"}
