@@ -109,6 +109,11 @@ class Ordering:
         row = self._door.row("SELECT etag FROM catalogue")
         return row[0] if row else None
 
+    def catalogue_version(self) -> int:
+        """The version of the catalogue on hand; 0 if there is none."""
+        row = self._door.row("SELECT version FROM catalogue")
+        return int(row[0]) if row else 0
+
     def offers(self) -> list[Offer]:
         """The offers in force now."""
         now = to_ms(self._clock.now())

@@ -33,6 +33,8 @@ SENDING_DAYS = 6
 APART_MS = (2 * HOUR_MS, 24 * HOUR_MS)
 """How long after the named line's the relay's directory is fetched: at least, and less than."""
 LATE_MS = HOUR_MS
+CLOCK_MARGIN_MS = HOUR_MS // 6
+"""A box's clock may be ahead; what comes before the week is over at the gateway is refused."""
 RETRY_MS = (HOUR_MS, 8 * HOUR_MS)
 MOST_TRIES = 4
 """Once, and at most three times again."""
@@ -198,7 +200,7 @@ class Outbox:
     def _moment(self, week: Week, now: datetime) -> int:
         end = week.end(self._zone)
         last = to_ms(end + timedelta(days=SENDING_DAYS))
-        start = max(to_ms(now), to_ms(end))
+        start = max(to_ms(now), to_ms(end) + CLOCK_MARGIN_MS)
         if start >= last - LATE_MS:  # too late for the six days; the seventh is left
             last = to_ms(week.closes(self._zone)) - LATE_MS
         return moment(start, last, self._random_below)

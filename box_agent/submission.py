@@ -165,6 +165,8 @@ class Submission:
         except UnreadableMessageError:
             return  # a sign of life needs no particular answer
         self._acknowledge(ack, who, seq)
+        if ack.catalogue > self._ordering.catalogue_version():
+            self._plan("catalogue", to_ms(now))
 
     def _fetch_catalogue(self) -> None:
         answer = self._line.get("catalogue", self._ordering.catalogue_etag())
@@ -192,7 +194,7 @@ class Submission:
         self._plan(name, to_ms(now) + wait, tries)
 
     def _succeed(self, name: str, now: datetime) -> None:
-        if name == "submit":
-            self._door.write("DELETE FROM duties WHERE name = 'submit'")
-        else:
+        if name == "heartbeat":
             self._plan(name, to_ms(now) + self._period_ms)
+        else:
+            self._door.write("DELETE FROM duties WHERE name = ?", (name,))

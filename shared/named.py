@@ -111,11 +111,16 @@ class Submission(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Acknowledgement(Struct, frozen=True, forbid_unknown_fields=True):
-    """All of this epoch up to and including `ack` is stored (0: nothing yet)."""
+    """All of this epoch up to and including `ack` is stored (0: nothing yet).
+
+    `catalogue` is the version in force, told in answer to a heartbeat, so that a box fetches only what is new
+    to it (0: not told).
+    """
 
     box: Name
     epoch: Position
     ack: Count
+    catalogue: Count = 0
 
 
 class Heartbeat(_Message, frozen=True, tag="heartbeat"):

@@ -90,7 +90,7 @@ class QuotaError(RefusedError):
     """The account's tokens of this measure and week have been issued."""
 
     name = "quota-exhausted"
-    status = HTTPStatus.TOO_MANY_REQUESTS
+    status = HTTPStatus.CONFLICT
 
 
 class NotPublishedError(RefusedError):

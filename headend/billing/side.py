@@ -138,8 +138,8 @@ class BillingSide:
         if look.chain_end(beat.box, beat.epoch) is None:
             raise UnknownEpochError("never issued")
         self.store.write(lambda tx: tx.tell(beat.box, beat.epoch, beat.last_seq, self.now_ms()))
-        end = self.store.read().chain_end(beat.box, beat.epoch)
-        ack = Acknowledgement(beat.box, beat.epoch, end.last_seq if end else 0)
+        end = look.chain_end(beat.box, beat.epoch)
+        ack = Acknowledgement(beat.box, beat.epoch, end.last_seq if end else 0, look.catalogue_version())
         return json_answer(msgspec.json.encode(ack))
 
     def _tokens(self) -> Response:

@@ -150,6 +150,9 @@ class SqliteBillingTx:
         sql = "SELECT version, envelope FROM catalogues ORDER BY version DESC LIMIT 1"
         return self._one(lambda version, envelope: (version, envelope), sql)
 
+    def catalogue_version(self) -> int:
+        return self._one(int, "SELECT coalesce(max(version), 0) FROM catalogues") or 0
+
     def offer(self, offer: str, version: int) -> Offer | None:
         sql = "SELECT terms FROM offers WHERE offer = ? AND version = ?"
         return self._one(lambda terms: msgspec.json.decode(terms, type=Offer), sql, offer, version)

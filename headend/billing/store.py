@@ -288,6 +288,10 @@ class BillingTx(Protocol):
         """The newest catalogue: version and envelope."""
         ...
 
+    def catalogue_version(self) -> int:
+        """The newest catalogue's version; 0 if there is none."""
+        ...
+
     def offer(self, offer: str, version: int) -> Offer | None:
         """One version of an offer."""
         ...

@@ -12,6 +12,7 @@ from headend import backup as backups
 from headend.app import ALL_SIDES, FOLDER_VARIABLE, SECURE_VARIABLE, SIDES_VARIABLE
 from headend.cli.common import folder_argument, json_option, opened, print_json, print_table, told
 from headend.installation import CATALOGUE_KEY, DIRECTORY_KEY, Installation, InstallationError, Settings
+from headend.kit.process import wait_for_lock
 from shared.register import profile_names
 from shared.system_clock import SteeredClock, SystemClock
 from shared.weeks import Week
@@ -85,12 +86,14 @@ def serve(folder: Path, host: str, port: int, sides: str, *, behind_tls: bool) -
     from granian import Granian
     from granian.constants import Interfaces
 
-    Installation(folder)
+    installation = Installation(folder)
     unknown = set(sides.split(",")) - set(ALL_SIDES)
     if unknown:
         raise click.ClickException(f"no side {', '.join(sorted(unknown))}")
     if host not in {"127.0.0.1", "::1", "localhost"} and not behind_tls:
         raise click.ClickException("plain HTTP is for loopback only; put a TLS proxy in front")
+    # Granian's listeners share a port, so whoever may not serve must not even listen.
+    os.close(wait_for_lock(installation.lock))
     os.environ[FOLDER_VARIABLE] = str(folder.resolve())
     os.environ[SIDES_VARIABLE] = sides
     os.environ[SECURE_VARIABLE] = "1" if behind_tls else "0"
