@@ -278,9 +278,9 @@ class Fleet:
         """Play everything from an instant up to, and without, another (Unix milliseconds)."""
         self._change_minds(until_ms)
         due = [
-            (max(self._true_due(resident), from_ms_), number)
+            (max(at_ms, from_ms_), number)
             for number, resident in enumerate(self.residents)
-            if self._true_due(resident) < until_ms
+            if (at_ms := self._true_due(resident)) < until_ms
         ]
         heapq.heapify(due)
         for at_ms, number, event in self._events_until(until_ms):
@@ -378,10 +378,12 @@ class Fleet:
                     self._deliver(resident, seq, outcome)
 
     def _report(self, resident: Resident, at_ms: int, body: dict[str, object]) -> None:
+        if not resident.consents:
+            return  # box software that knows of the refusal does not even ask the agent to record
         said = dict(body)
         said["at_ms"] = at_ms + resident.skew_ms
         event = read_event(said)
-        if resident.agent.report(event) and resident.consents:
+        if resident.agent.report(event):
             resident.kept.append((at_ms, pack(event)))
 
     def _purchase(self, resident: Resident, order: Purchase) -> None:

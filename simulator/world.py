@@ -31,7 +31,7 @@ from simulator.processes import Headend, RelayProcess, wait_until
 from simulator.town import AREAS, REGIONS, Household, Town
 from simulator.truth import MeasureTruth
 
-STEP = timedelta(minutes=30)
+STEP = timedelta(hours=1)
 ISSUER = "telemetry.example"
 SETTLE = timedelta(hours=12)
 """How long after the last week has closed the town goes on, so that what is on its way can arrive."""
@@ -62,7 +62,7 @@ class Setup:
     zone: str = "Europe/Amsterdam"
     faults: str = "default"
     taste: str = ""
-    workers: int = 2
+    workers: int = 3
     remotes: int = 5
     films: int = 400
     games: int = 60

@@ -1,0 +1,36 @@
+"""What was counted is forgotten: after a week's release no counter, no spent token and no key of it stands."""
+
+import sqlite3
+
+import pytest
+
+pytestmark = [pytest.mark.promise, pytest.mark.journey]
+
+WEEK = "2026-W41"
+
+
+def rows(town, table):
+    database = sqlite3.connect(f"file:{town.folder / 'analytics.db'}?mode=ro", uri=True)
+    found = database.execute(f"SELECT count(*) FROM {table} WHERE week = ?", (WEEK,)).fetchone()[0]
+    database.close()
+    return found
+
+
+def test_the_week_was_released_and_its_counters_and_spent_tokens_are_gone(town):
+    assert rows(town, "releases") == 1
+    assert rows(town, "counters") == 0
+    assert rows(town, "spent") == 0
+
+
+def test_what_was_sealed_for_the_week_can_be_opened_by_nobody_any_more(town):
+    keys = town.folder / "keys" / "analytics"
+    assert not list(keys.glob(f"ohttp-{WEEK}*"))
+    assert list(keys.glob("ohttp-2026-W42*")), "the next week's stands, since it is still open"
+
+
+def test_no_table_of_analytics_has_a_row_for_each_fragment(town):
+    database = sqlite3.connect(f"file:{town.folder / 'analytics.db'}?mode=ro", uri=True)
+    tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    columns = {column[1] for table in tables for column in database.execute(f"PRAGMA table_info({table})")}
+    database.close()
+    assert not columns & {"address", "ip", "box", "account", "received_ms", "arrived_ms", "body"}
