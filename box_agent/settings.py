@@ -36,7 +36,7 @@ class BoxSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     serial: _Text
     state_dir: str
     socket_path: str | None = None
-    heartbeat_hours: Annotated[int, Meta(ge=1, le=168)] = 24
+    heartbeat_hours: Annotated[int, Meta(ge=1, le=720)] = 24
     order_retention_days: Annotated[int, Meta(ge=1, le=3650)] = 90
     sentlog_retention_days: Annotated[int, Meta(ge=1, le=366)] = 60
     ca_file: str | None = None

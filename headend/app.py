@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from headend import directories
 from headend.analytics.side import AnalyticsSide
@@ -317,4 +318,8 @@ def served() -> Flask:
                 side.flush()
 
     Ticker(tick, every).start()
-    return create_app(headend)
+    app = create_app(headend)
+    if os.environ.get(SECURE_VARIABLE) == "1":
+        # One proxy stands in front; without it these headers are anybody's to write.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign] # Flask's own way
+    return app

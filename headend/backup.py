@@ -20,7 +20,8 @@ from headend.kit.files import write_file
 from shared.errors import StbError
 
 KEYS_FILE = "keys.enc"
-ARCHIVE = "releases"
+FOLDERS = ("releases", "totals")
+"""What is kept as files beside the databases: releases ever drawn, and box totals handed over."""
 _SALT, _NONCE = 16, 12
 
 
@@ -46,9 +47,10 @@ def back_up(installation: Installation, target: Path, passphrase: bytes | None) 
             written.append(source.name)
     shutil.copy2(installation.folder / SETTINGS, target / SETTINGS)
     written.append(SETTINGS)
-    if (installation.folder / ARCHIVE).is_dir():
-        shutil.copytree(installation.folder / ARCHIVE, target / ARCHIVE)
-        written.append(ARCHIVE)
+    for name in FOLDERS:
+        if (installation.folder / name).is_dir():
+            shutil.copytree(installation.folder / name, target / name)
+            written.append(name)
     if passphrase is not None:
         write_file(target / KEYS_FILE, _encrypt(_keys(installation.folder / "keys"), passphrase))
         written.append(KEYS_FILE)

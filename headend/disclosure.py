@@ -85,6 +85,7 @@ class Cleared(Generic[T]):
     def __post_init__(self) -> None:
         if self.maker is not _MAKER:
             raise DisclosureError("only clear() clears")
+        _check(self.kind, self.recipient, self.purpose)  # a copy with another recipient is checked as well
 
 
 def clear(payload: T, kind: Kind, recipient: Recipient, purpose: Purpose) -> Cleared[T]:
@@ -93,8 +94,11 @@ def clear(payload: T, kind: Kind, recipient: Recipient, purpose: Purpose) -> Cle
     Raises:
         DisclosureError: the recipient is an advertiser, or the table does not name the triple.
     """
+    return Cleared(payload, kind, recipient, purpose, _MAKER)
+
+
+def _check(kind: Kind, recipient: Recipient, purpose: Purpose) -> None:
     if recipient is Recipient.ADVERTISER:
         raise DisclosureError("nothing leaves to advertisers")
     if (kind, recipient, purpose) not in TABLE:
         raise DisclosureError(f"{kind} may not leave to {recipient} for {purpose}")
-    return Cleared(payload, kind, recipient, purpose, _MAKER)

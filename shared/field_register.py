@@ -1,6 +1,7 @@
 """The register of fields: every table's columns and every message's fields, with purpose and retention.
 
-Declared in fields/, one file a place. The headend refuses to open a database with a column that is not declared there.
+Declared in fields/, one file a place. The headend refuses to open a database with a column that is not
+declared there.
 """
 
 import tomllib

@@ -27,14 +27,14 @@ MAX_SUBMISSION = 256 * 1024
 MAX_ENVELOPES = 100
 
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
-Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Hash = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Position = Annotated[int, Meta(ge=1, le=2**53)]
 Milliseconds = Annotated[int, Meta(ge=0, le=253402300799999)]
 Cents = Annotated[int, Meta(ge=0, le=10_000_000)]
 BasisPoints = Annotated[int, Meta(ge=0, le=10_000)]
-Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
-Salt = Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
+Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")]
+Salt = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
 
 
 class UnreadableMessageError(StbError):
@@ -152,7 +152,7 @@ class TokenAsk(_Message, frozen=True, tag="token-ask"):
     """Token requests for one week, at most the quota of each measure."""
 
     box: Name
-    week: Annotated[str, Meta(pattern=r"^\d{4}-W\d{2}$")]
+    week: Annotated[str, Meta(pattern=r"^\d{4}-W\d{2}\Z")]
     requests: Annotated[list[MeasureRequest], Meta(min_length=1, max_length=64)]
 
 

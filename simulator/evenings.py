@@ -111,6 +111,21 @@ class Evenings:
 
     def day_events(self, household: Household, box: Box, day: date) -> list[Event]:
         """All events of a box on a viewing day, in order of time."""
+        viewer, plan, games = self._planned(household, box, day)
+        viewer.spend(plan, games)
+        events = sorted(viewer.events, key=itemgetter(0))
+        # A generator of its own, so that a flawless day is the same day.
+        return events if self._flawless else _spoil(events, Random(f"{box.key}/{day}/faults"))
+
+    def day_orders(self, household: Household, box: Box, day: date) -> list[Event]:
+        """What a box that records nothing still has to tell on such a day: its orders and their outcomes."""
+        viewer, plan, games = self._planned(household, box, day)
+        viewer.spend([sitting for sitting in plan if sitting.film is not None], games)
+        return sorted((one for one in viewer.events if not isinstance(one, Report)), key=itemgetter(0))
+
+    def _planned(
+        self, household: Household, box: Box, day: date
+    ) -> tuple["_Viewer", list["_Sitting"], list[Title]]:
         random = Random(f"{box.key}/{day}")
         viewer = _Viewer(self.guide, random, box, day)
         viewer.live = [own * town for own, town in zip(household.taste, self._live, strict=True)]
@@ -120,10 +135,7 @@ class Evenings:
         viewer.shift_lean = household.shift_lean
         films, games = self._orders(random, household, box)
         plan = _sittings(random, box, day, viewer.span)
-        viewer.spend(_with_films(random, plan, films, viewer.span), games)
-        events = sorted(viewer.events, key=itemgetter(0))
-        # A generator of its own, so that a flawless day is the same day.
-        return events if self._flawless else _spoil(events, Random(f"{box.key}/{day}/faults"))
+        return viewer, _with_films(random, plan, films, viewer.span), games
 
     def _orders(self, random: Random, household: Household, box: Box) -> tuple[list[Title], list[Title]]:
         part, orders = _part_of_orders(household, box), household.orders

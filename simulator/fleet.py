@@ -9,7 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -195,7 +195,7 @@ class Fleet:
                 postal_area=home.postal_area,
                 serial=box.serial,
                 state_dir=str(state),
-                heartbeat_hours=168,
+                heartbeat_hours=336,
                 simulated=True,
                 steered_clock=str(plan.clock) if remote else None,
             )
@@ -349,13 +349,13 @@ class Fleet:
             yield self._today[self._place]
             self._place += 1
 
-    def _load(self, day: Any) -> None:  # noqa: ANN401 (a date)
+    def _load(self, day: date) -> None:
         now_ms = to_ms(self.clock.now())
         self._today = sorted(
             (
                 (event.at_ms, number, event)
                 for number, resident in enumerate(self.residents)
-                for event in self._evenings.day_events(resident.household, resident.box, day)
+                for event in self._day(resident, day)
                 if event.at_ms >= now_ms
             ),
             key=lambda entry: entry[:2],
@@ -363,6 +363,11 @@ class Fleet:
         self._today_from = to_ms(day_start(day, self.zone))
         self._place = 0
         self.account.box_days += len(self.residents)
+
+    def _day(self, resident: Resident, day: date) -> list[Event]:
+        # Box software that knows of a refusal does not even ask the agent to record.
+        of = self._evenings.day_events if resident.consents else self._evenings.day_orders
+        return of(resident.household, resident.box, day)
 
     # --- what happens on a box
     def _play(self, resident: Resident, event: Event) -> None:
@@ -379,7 +384,7 @@ class Fleet:
 
     def _report(self, resident: Resident, at_ms: int, body: dict[str, object]) -> None:
         if not resident.consents:
-            return  # box software that knows of the refusal does not even ask the agent to record
+            return
         said = dict(body)
         said["at_ms"] = at_ms + resident.skew_ms
         event = read_event(said)

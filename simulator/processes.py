@@ -13,6 +13,7 @@ from typing import Any
 
 import requests
 
+from headend.kit.process import die_with_parent
 from shared.errors import StbError
 
 START_SECONDS = 60.0
@@ -75,7 +76,12 @@ class Headend:
         """Serve, and wait until it is ready."""
         log = (self.folder.parent / "headend.log").open("ab")
         command = [sys.executable, "-m", "headend", "serve", str(self.folder), "--port", str(self.port)]
-        self._process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 (our own program)
+        self._process = subprocess.Popen(  # noqa: S603 (our own program)
+            command,
+            stdout=log,
+            stderr=log,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 (one system call; this process has no other threads)
+        )
         log.close()
         wait_until(self._answers, "the headend")
 

@@ -14,6 +14,7 @@ from box_agent.consent import Answer
 from box_agent.events import Event
 from box_agent.local_socket import ask
 from box_agent.settings import BoxSettings
+from headend.kit.process import die_with_parent
 from shared.errors import StbError
 from shared.named import Evidence
 
@@ -129,7 +130,12 @@ class RemoteAgent:
         self._settings.socket().unlink(missing_ok=True)
         log = (self._settings.state() / "agent.log").open("ab")
         command = [sys.executable, "-m", "box_agent", "--config", str(self._config), "run"]
-        process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 (our own program)
+        process = subprocess.Popen(  # noqa: S603 (our own program)
+            command,
+            stdout=log,
+            stderr=log,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 (one system call; this process has no other threads)
+        )
         log.close()
         until = time.monotonic() + START_SECONDS
         while time.monotonic() < until and process.poll() is None:

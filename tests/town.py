@@ -33,7 +33,7 @@ class Played:
 
 
 def play(folder: Path) -> Played:
-    memory = Path("/dev/shm")
+    memory = Path("/dev/shm")  # noqa: S108 (a private folder is made in it)
     boxes = Path(tempfile.mkdtemp(prefix="stb-boxes-", dir=memory if memory.is_dir() else None))
     setup = Setup(
         folder=folder / "play",

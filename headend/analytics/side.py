@@ -28,7 +28,6 @@ from headend.disclosure import Cleared, DisclosureError, Kind, Recipient
 from headend.kit.http import Tally
 from headend.kit.jobs import Job, Slot, week_slot
 from headend.kit.side import Side, Tile
-from headend.kit.storage import StorageError
 from shared import dsse
 from shared.clock import Clock, to_ms
 from shared.directory import MAX_DIRECTORY, BadDirectoryError, Directory, read_directory
@@ -148,14 +147,7 @@ class AnalyticsSide:
 
     def flush(self) -> None:
         """Store the counts of refusals; what the database does not take stays counted in memory."""
-        counts = self.tally.drain()
-        try:
-            if counts:
-                self.store.add_tally(counts)
-        except StorageError:
-            for name, count in counts.items():
-                self.tally.add(name, count)
-            raise
+        self.tally.store(self.store.add_tally)
 
     def close(self) -> None:
         """Answer what is waiting, store what is still in memory and let go of the database."""
@@ -225,9 +217,7 @@ class AnalyticsSide:
         return Tile("Budget spent (rho)", f"{spent / MICRO:.4f}", "over all weeks")
 
     def _metrics(self) -> list[tuple[str, dict[str, str], float]]:
-        refused = self.store.tally()
-        for name, count in self.tally.snapshot().items():
-            refused[name] = refused.get(name, 0) + count
+        refused = self.tally.beside(self.store.tally)
         samples: list[tuple[str, dict[str, str], float]] = [
             ("headend_refused_total", {"side": "analytics", "name": name}, count)
             for name, count in refused.items()

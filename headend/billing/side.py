@@ -35,6 +35,8 @@ from shared.weeks import Month, NotAWeekError, Week
 
 JSON = "application/json"
 MAX_ENVELOPE = 32 * 1024
+FORGOTTEN_AFTER = timedelta(days=1)
+"""How long after a week has closed billing still knows who reported; the totals are handed over before."""
 BILLED_AFTER = timedelta(days=2)
 """How long after a month's end its bills are raised, so that most late orders are on them."""
 
@@ -66,7 +68,7 @@ class BillingSide:
         self.side = Side(
             name="billing",
             blueprint=self._blueprint(),
-            jobs=[self._job_draw(), self._job_invoices()],
+            jobs=[self._job_draw(), self._job_invoices(), self._job_forget()],
             pages=pages.make_pages(self.store, setup.zone),
             tiles=lambda roles: pages.tiles(self.store.read(), roles, self.now_ms()),
             metrics=self._metrics,
@@ -81,9 +83,7 @@ class BillingSide:
 
     def flush(self) -> None:
         """Store the counts of refusals."""
-        counts = self.tally.drain()
-        if counts:
-            self.store.write(lambda tx: tx.add_tally(counts))
+        self.tally.store(lambda counts: self.store.write(lambda tx: tx.add_tally(counts)))
 
     def close(self) -> None:
         """Store what is still in memory and let go of the database."""
@@ -182,6 +182,23 @@ class BillingSide:
 
         self.store.write(work)
 
+    def _job_forget(self) -> Job:
+        """Forget a week's reporting boxes, grants and token keys, a day after it has closed."""
+        return Job("forget-tokens", self._next_forget, self._forget)
+
+    def _next_forget(self) -> Slot:
+        done = self.store.read().last_slot("forget-tokens")
+        zone = self.setup.zone
+        return week_slot(done, self.setup.first_week, lambda week: week.closes(zone) + FORGOTTEN_AFTER)
+
+    def _forget(self, slot: Slot) -> None:
+        def work(tx: BillingTx) -> None:
+            if tx.claim("forget-tokens", slot.name, self.now_ms()):
+                tx.forget_tokens(slot.name)
+
+        self.keys.destroy(Week.parse(slot.name))
+        self.store.write(work)
+
     def _job_invoices(self) -> Job:
         """Bill the month, two days after its end."""
         return Job("invoices", self._next_invoices, self._invoices)
@@ -227,9 +244,7 @@ class BillingSide:
         samples: list[tuple[str, dict[str, str], float]] = [
             ("headend_orders", {"state": state.value}, n) for state, (n, _) in look.order_totals().items()
         ]
-        refused = look.tally()
-        for name, n in self.tally.snapshot().items():
-            refused[name] = refused.get(name, 0) + n
+        refused = self.tally.beside(look.tally)
         samples += [
             ("headend_refused_total", {"side": "billing", "name": name}, n) for name, n in refused.items()
         ]

@@ -324,6 +324,10 @@ class SqliteBillingTx:
         )
         return drawn, asked, dict(by_measure.fetchall())
 
+    def forget_tokens(self, week: str) -> None:
+        self._db.execute("DELETE FROM reporting WHERE week = ?", (week,))
+        self._db.execute("DELETE FROM grants WHERE week = ?", (week,))
+
     # --- the rest
     def put_directory(self, week: str, envelope: bytes) -> None:
         self._db.execute(

@@ -409,6 +409,10 @@ class BillingTx(Protocol):
         """Accounts drawn, accounts that asked, and tokens issued by measure."""
         ...
 
+    def forget_tokens(self, week: str) -> None:
+        """Forget who reported in a week and what was signed for it."""
+        ...
+
     # --- the rest
     def put_directory(self, week: str, envelope: bytes) -> None:
         """Store a published directory; the first one stands."""

@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import ClassVar
 
@@ -46,21 +47,41 @@ class Tally:
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
+        self._storing = threading.Lock()
 
     def add(self, name: str, by: int = 1) -> None:
         """Count `by` more of `name`."""
         with self._lock:
             self._counts[name] += by
 
-    def drain(self) -> dict[str, int]:
-        """What was counted since the last time, and start again at nothing."""
-        with self._lock:
-            counts = dict(self._counts)
-            self._counts.clear()
+    def store(self, keep: Callable[[dict[str, int]], object]) -> None:
+        """Hand what was counted since the last time to `keep`; what it does not take stays counted here.
+
+        Raises:
+            Exception: whatever `keep` raises.
+        """
+        with self._storing:
+            with self._lock:
+                counts = dict(self._counts)
+                self._counts.clear()
+            try:
+                if counts:
+                    keep(counts)
+            except Exception:
+                for name, count in counts.items():
+                    self.add(name, count)
+                raise
+
+    def beside(self, stored: Callable[[], dict[str, int]]) -> dict[str, int]:
+        """All counts, with those stored; nothing is missed or doubled while some are being stored."""
+        with self._storing:
+            counts = dict(stored())
+            for name, count in self.snapshot().items():
+                counts[name] = counts.get(name, 0) + count
         return counts
 
     def snapshot(self) -> dict[str, int]:
-        """What has been counted since the last drain."""
+        """What has been counted and is not stored yet."""
         with self._lock:
             return dict(self._counts)
 

@@ -1,4 +1,4 @@
-"""Looks for values in bytes, whatever they are dressed in: raw, hex, base64, base32, decimal, UTF-16, deflated."""
+"""Looks for values in bytes, whatever their dress: raw, hex, base64, base32, decimal, UTF-16, deflated."""
 
 import base64
 import re

@@ -1,4 +1,4 @@
-"""One account moves a release by at most its quota; what is spent is known, and what is not left is refused."""
+"""One account moves a release by at most its quota; spending is known, and what is not left is refused."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What was counted is forgotten: after a week's release no counter, no spent token and no key of it stands."""
+"""What was counted is forgotten: after a week's release no counter, spent token or key of it stands."""
 
 import sqlite3
 

@@ -60,7 +60,6 @@ def test_what_is_cleared_cannot_be_readdressed():
         cleared.recipient = Recipient.ADVERTISER
 
 
-@pytest.mark.xfail(reason="a copy keeps the mark that clear() made", strict=True)
 def test_a_copy_of_what_is_cleared_cannot_be_readdressed():
     cleared = clear(b"figures", Kind.RELEASE, Recipient.PUBLIC, Purpose.GENRE_POPULARITY)
     with pytest.raises(DisclosureError):

@@ -128,6 +128,7 @@ def test_what_is_no_json_is_refused(message):
         {"price_cents": "499"},
         {"price_cents": 10_000_001},
         {"currency": "eur"},
+        {"currency": "EUR\n"},
         {"vat_bp": 10_001},
         {"placed_ms": -1},
         {"placed_ms": 10**18},
