@@ -52,6 +52,7 @@ MAX_BODY = 512 * 1024
 DIRECTORY_LEAD_WEEKS = 1
 """A week's directory is published this many weeks before it starts."""
 TICK_SECONDS = 5.0
+SWITCH_SECONDS = 0.0005
 SIMULATED_TICK_SECONDS = 0.05
 
 
@@ -187,6 +188,7 @@ def _billing(installation: Installation, *, serving: bool) -> BillingSide:
         catalogue_key=installation.key(CATALOGUE_KEY),
         billing_key=installation.key(BILLING_KEY),
         region_of=_region_of(installation),
+        simulated=installation.settings.simulated,
     )
     return BillingSide(setup, checkpoints=serving)
 
@@ -304,6 +306,8 @@ def served() -> Flask:
         InstallationError: another process serves this installation.
     """
     watch_parent()
+    # Requests wait for the writer's thread and it for theirs: Python's usual 5 ms would be most of an answer.
+    sys.setswitchinterval(SWITCH_SECONDS)
     installation = Installation(Path(os.environ[FOLDER_VARIABLE]))
     wait_for_lock(installation.lock)
     sides = tuple(os.environ.get(SIDES_VARIABLE, ",".join(ALL_SIDES)).split(","))

@@ -13,7 +13,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from shared.errors import StbError
 from shared.register import profile_names
-from simulator.network import PRESETS
+from simulator.guide import Taste
+from simulator.network import PRESETS, Faults
 from simulator.ranking import judge_seeds
 from simulator.report import Report
 from simulator.world import Outcome, Setup, World
@@ -86,6 +87,11 @@ def _play(
     console = Console()
     if out is not None and out.exists():
         raise click.ClickException(f"{out} stands already")
+    try:
+        Faults.parse(given.get("faults", "default"))
+        Taste.parse(given.get("taste", ""))
+    except StbError as error:
+        raise click.ClickException(str(error)) from error
     folder = out or Path(tempfile.mkdtemp(prefix="stb-demo-")) / "town"
     # Boxes keep their files in memory where the system offers it: thousands of them sync all the time.
     memory = Path("/dev/shm")  # noqa: S108 (a private folder is made in it)

@@ -112,7 +112,7 @@ class Adversary:
     # --- visits, in the order of the world's days
     def move_in(self) -> list[Attempt]:
         """Enrol both boxes; try a code again with another key."""
-        for box, code in zip(self._boxes, self._codes, strict=True):
+        for box, code in zip(self._boxes, self._codes, strict=False):
             found = self._post("enrol", self._enrolment(box, code)).json()
             box.box, box.epoch = found["box"], found["epoch"]
         stranger = _Box()

@@ -397,10 +397,11 @@ class Fleet:
         if placed is None:
             return
         seq, placed_ms, repeated = placed
-        resident.refs[order.ref] = seq
+        offer = self._offers[order.offer]
+        if offer.price_cents:
+            resident.refs[order.ref] = seq  # nothing hangs on the delivery of what costs nothing
         if repeated:
             return
-        offer = self._offers[order.offer]
         box, epoch = resident.enrolled
         self.account.placed.append(Placed(box, epoch, seq, offer.price_cents, placed_ms))
         if offer.genre is not None and resident.consents:

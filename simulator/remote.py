@@ -46,8 +46,10 @@ class RemoteAgent:
         self._process = self._start()
 
     def report(self, event: Event) -> bool:
-        """See `Agent.report`; an event that the agent's death swallows is lost, as on a real box."""
+        """See `Agent.report`; what the agent's death or start swallows is lost, as on a real box."""
         try:
+            if not self._ready():
+                return False
             return bool(self._ask({"op": "event", "event": msgspec.to_builtins(event)})["kept"])
         except AgentGoneError:
             self.restart()
@@ -80,8 +82,9 @@ class RemoteAgent:
         return list(self._ask({"op": "sent"}))
 
     def tick(self) -> None:
-        """See `Agent.tick`."""
-        self._ask({"op": "tick"})
+        """See `Agent.tick`; one that is still starting ticks by itself soon enough."""
+        if self._ready():
+            self._ask({"op": "tick"})
 
     def next_due(self) -> datetime | None:
         """Never: the fleet ticks a process of its own at every step."""
@@ -94,7 +97,7 @@ class RemoteAgent:
         self.kills += 1
 
     def restart(self) -> None:
-        """Start it again on what its store holds."""
+        """Start it again on what its store holds; does not wait until it listens."""
         if self._process.poll() is None:
             self.kill()
         self._process = self._start()
@@ -118,6 +121,7 @@ class RemoteAgent:
             self._process.wait()
 
     def _ask(self, request: dict[str, Any]) -> Any:  # noqa: ANN401 (whatever the operation answers)
+        self._wait_until_ready()
         try:
             found = ask(self._settings.socket(), request)
         except (OSError, msgspec.DecodeError) as error:
@@ -137,12 +141,20 @@ class RemoteAgent:
             preexec_fn=die_with_parent,  # noqa: PLW1509 (one system call; this process has no other threads)
         )
         log.close()
+        return process
+
+    def _ready(self) -> bool:
+        """Whether it listens."""
+        if self._process.poll() is not None:
+            raise AgentGoneError(f"the agent ended; see {self._settings.state() / 'agent.log'}")
+        return self._settings.socket().exists()
+
+    def _wait_until_ready(self) -> None:
         until = time.monotonic() + START_SECONDS
-        while time.monotonic() < until and process.poll() is None:
-            if self._settings.socket().exists():
-                return process
+        while not self._ready():
+            if time.monotonic() > until:
+                raise AgentGoneError("the agent did not start")
             time.sleep(PAUSE)
-        raise AgentGoneError(f"the agent did not start; see {self._settings.state() / 'agent.log'}")
 
 
 def _toml(settings: BoxSettings) -> str:

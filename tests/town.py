@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from shared.system_clock import ClockSteerer
-from simulator.invariants import Books, judge
 from simulator.processes import Headend, RelayProcess, wait_until
+from simulator.report import Report
 from simulator.world import Setup, World
 
 HOUSEHOLDS = 520
@@ -25,8 +25,9 @@ class Played:
         self.keys = keys
         self.folder = outcome.headend.folder
         self.tape = world.setup.folder / "anonymous-line.bin"
-        self.books = Books.of(outcome, world.setup.folder / "export")
-        self.invariants = {one.sentence: one for one in judge(outcome, self.books)}
+        self.report = Report(outcome)
+        self.books = self.report.books
+        self.invariants = {one.sentence: one for one in self.report.invariants}
 
     def stop(self):
         self.world.stop()

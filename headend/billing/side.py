@@ -20,6 +20,7 @@ from headend.billing.store import BillingStore, BillingTx
 from headend.kit.http import MalformedError, RefusedError, Tally, body_of, json_answer, problem
 from headend.kit.jobs import Job, Slot, week_slot
 from headend.kit.side import Side
+from headend.kit.storage import StorageError
 from shared.clock import Clock, to_ms
 from shared.named import (
     MAX_SUBMISSION,
@@ -41,6 +42,10 @@ BILLED_AFTER = timedelta(days=2)
 """How long after a month's end its bills are raised, so that most late orders are on them."""
 
 
+class WrongStampError(StorageError):
+    """The database belongs to a simulated installation and this is none, or the other way round."""
+
+
 @dataclass(frozen=True)
 class Setup:
     """What billing is made of."""
@@ -54,6 +59,7 @@ class Setup:
     catalogue_key: Ed25519PrivateKey
     billing_key: Ed25519PrivateKey
     region_of: Callable[[str], str]
+    simulated: bool
 
 
 class BillingSide:
@@ -62,6 +68,7 @@ class BillingSide:
     def __init__(self, setup: Setup, *, checkpoints: bool = False) -> None:
         self.setup = setup
         self.store: BillingStore = SqliteBilling(setup.database, checkpoints=checkpoints)
+        self._stamp("simulated" if setup.simulated else "real")
         self.keys = TokenKeys(setup.keys)
         self.issuer = Issuer(self.store, self.keys, setup.clock, setup.zone, setup.taken)
         self.tally = Tally()
@@ -76,6 +83,14 @@ class BillingSide:
             close=self.close,
             flush=self.flush,
         )
+
+    def _stamp(self, kind: str) -> None:
+        known = self.store.write(lambda tx: tx.stamp("installation", kind))
+        if known != kind:
+            self.store.close()
+            raise WrongStampError(
+                f"billing's database is that of a {known} installation, this is a {kind} one"
+            )
 
     def now_ms(self) -> int:
         """The installation's clock, in Unix milliseconds."""

@@ -61,6 +61,10 @@ class SqliteBillingTx:
         marks = ", ".join("?" * len(values))
         self._db.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", values)
 
+    def stamp(self, fact: str, value: str) -> str:
+        self._db.execute("INSERT INTO installation VALUES (?, ?) ON CONFLICT DO NOTHING", (fact, value))
+        return str(self._db.execute("SELECT value FROM installation WHERE fact = ?", (fact,)).fetchone()[0])
+
     # --- accounts and boxes
     def add_account(self, account: Account) -> None:
         self._insert("accounts", _columns(Account), astuple(account))

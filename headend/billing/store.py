@@ -213,6 +213,10 @@ class Alarm:
 class BillingTx(Protocol):
     """One transaction, or one look, at what billing remembers."""
 
+    def stamp(self, fact: str, value: str) -> str:
+        """Remember a fact of the installation if it is not known yet; gives what is known."""
+        ...
+
     # --- accounts and boxes
     def add_account(self, account: Account) -> None:
         """Store a new account."""

@@ -1,0 +1,33 @@
+from headend.kit.files import write_file, write_once
+from headend.kit.http import Tally
+
+
+def test_a_file_is_replaced_whole_and_private(tmp_path):
+    write_file(tmp_path / "x", b"one")
+    write_file(tmp_path / "x", b"two")
+    assert (tmp_path / "x").read_bytes() == b"two"
+    assert (tmp_path / "x").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["x"], "nothing is left beside it"
+
+
+def test_what_is_written_once_stays_as_it_is(tmp_path):
+    assert write_once(tmp_path / "x", b"first")
+    assert not write_once(tmp_path / "x", b"second")
+    assert (tmp_path / "x").read_bytes() == b"first"
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_a_tally_that_cannot_be_stored_stays_counted():
+    tally, stored = Tally(), {"a": 5}
+
+    def fails(_counts):
+        raise OSError
+
+    tally.add("a")
+    for keep in (fails, stored.update):
+        try:
+            tally.store(keep)
+        except OSError:
+            assert tally.beside(lambda: {"a": 5}) == {"a": 6}
+    assert stored == {"a": 1}
+    assert tally.snapshot() == {}

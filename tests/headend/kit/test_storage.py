@@ -1,0 +1,112 @@
+import sqlite3
+import threading
+
+import pytest
+from sqlite_utils.migrations import Migrations
+
+from headend.kit.storage import GROUP_LIMIT, Storage, StorageError, UndeclaredColumnError, connect
+
+
+def make(path, columns="name TEXT PRIMARY KEY, n INTEGER NOT NULL"):
+    migrations = Migrations("billing")
+
+    @migrations()
+    def first(db):
+        db.execute(f"CREATE TABLE tally ({columns}) STRICT")
+
+    return Storage(path / "test.db", migrations)
+
+
+@pytest.fixture
+def storage(tmp_path):
+    made = make(tmp_path)
+    yield made
+    made.close()
+
+
+def add(name, n=1):
+    return lambda db: db.execute("INSERT INTO tally VALUES (?, ?)", (name, n))
+
+
+def rows(storage):
+    return [tuple(row) for row in storage.read().execute("SELECT name, n FROM tally ORDER BY name")]
+
+
+def test_what_is_answered_is_on_disk(storage):
+    storage.write(add("a"))
+    other = sqlite3.connect(storage.path)
+    assert other.execute("SELECT name FROM tally").fetchall() == [("a",)]
+    other.close()
+
+
+def test_a_failure_reaches_whoever_waits_and_undoes_itself_alone(storage):
+    def half(db):
+        add("half")(db)
+        raise KeyError("x")
+
+    results = []
+
+    def run(work):
+        try:
+            results.append(storage.write(work) and "done")
+        except KeyError:
+            results.append("failed")
+
+    threads = [threading.Thread(target=run, args=(work,)) for work in (add("a"), half, add("b"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(results) == ["done", "done", "failed"]
+    assert rows(storage) == [("a", 1), ("b", 1)]
+
+
+def test_many_writers_share_commits_and_all_are_answered(storage):
+    threads = [
+        threading.Thread(target=lambda n=n: storage.write(add(f"{n:04}"))) for n in range(GROUP_LIMIT + 50)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(rows(storage)) == GROUP_LIMIT + 50
+
+
+def test_a_reader_cannot_write(storage):
+    with pytest.raises(sqlite3.OperationalError):
+        storage.read().execute("INSERT INTO tally VALUES ('x', 1)")
+
+
+def test_a_column_that_the_register_does_not_declare_stops_the_start(tmp_path):
+    with pytest.raises(UndeclaredColumnError, match="viewer"):
+        make(tmp_path, "name TEXT PRIMARY KEY, n INTEGER NOT NULL, viewer TEXT")
+
+
+def test_a_closed_storage_takes_nothing(tmp_path):
+    storage = make(tmp_path)
+    storage.close()
+    storage.close()
+    with pytest.raises(StorageError):
+        storage.write(add("a"))
+
+
+def test_a_commit_that_the_database_refuses_is_told_to_everybody_in_it(storage):
+    blocker = connect(storage.path, checkpoints=False)
+    blocker.execute("PRAGMA busy_timeout=0")
+    storage.write(lambda db: db.execute("PRAGMA busy_timeout=50"))
+    blocker.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StorageError):
+        storage.write(add("a"))
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    storage.write(add("b"))
+    assert rows(storage) == [("b", 1)]
+
+
+def test_a_backup_is_the_database_of_one_moment(storage, tmp_path):
+    storage.write(add("a"))
+    storage.backup_to(tmp_path / "copy.db")
+    storage.write(add("b"))
+    copy = sqlite3.connect(tmp_path / "copy.db")
+    assert copy.execute("SELECT name FROM tally").fetchall() == [("a",)]
+    copy.close()

@@ -1,0 +1,137 @@
+import os
+import sqlite3
+
+import pytest
+from click.testing import CliRunner
+
+from headend.__main__ import main
+from headend.installation import SETTINGS, Installation, InstallationError, Settings
+
+
+def settings(**changes):
+    given = {
+        "issuer": "issuer",
+        "zone": "Europe/Brussels",
+        "profile": "small",
+        "country": "BE",
+        "first_week": "2026-W41",
+        "simulated": False,
+        "clock": "",
+        "regions": ("north", "south"),
+        "areas": {"1": "north", "20": "south"},
+    }
+    return Settings(**(given | changes))
+
+
+def run(*words, code=0):
+    done = CliRunner().invoke(main, [str(word) for word in words])
+    assert done.exit_code == code, done.output
+    return done.output
+
+
+def test_an_installation_reads_back_what_was_decided(tmp_path):
+    made = Installation.create(tmp_path / "a", settings(issuer='quoted "name"'))
+    assert Installation(tmp_path / "a").settings == made.settings
+    assert Installation(tmp_path / "a").settings.areas == {"1": "north", "20": "south"}
+
+
+def test_keys_are_for_their_owner_only(tmp_path):
+    Installation.create(tmp_path / "a", settings())
+    for path in (tmp_path / "a" / "keys").rglob("*.pem"):
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"zone": "Mars/Base"},
+        {"profile": "huge"},
+        {"first_week": "2026-41"},
+        {"clock": "/somewhere"},
+        {"areas": {"1": "unlisted"}},
+        {"issuer": ""},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_what_could_not_work_stops_the_start(tmp_path, changes):
+    from shared.errors import StbError
+
+    with pytest.raises(StbError):
+        Installation.create(tmp_path / "a", settings(**changes))
+    assert not (tmp_path / "a" / SETTINGS).exists()
+
+
+def test_an_installation_is_not_made_over_another(tmp_path):
+    Installation.create(tmp_path / "a", settings())
+    with pytest.raises(InstallationError):
+        Installation.create(tmp_path / "a", settings())
+
+
+def test_one_process_holds_the_installation(tmp_path):
+    made = Installation.create(tmp_path / "a", settings())
+    held = made.lock()
+    with pytest.raises(InstallationError):
+        Installation(tmp_path / "a").lock()
+    os.close(held)
+    os.close(made.lock())
+
+
+def test_a_backup_with_its_keys_is_the_same_installation_elsewhere(tmp_path):
+    folder, passphrase = tmp_path / "a", tmp_path / "pass"
+    passphrase.write_text("correct horse\n")
+    run("init", folder)
+    run("account", "add", folder, "acc-1")
+    run("backup", folder, tmp_path / "copy", "--passphrase-file", passphrase)
+    run("restore", tmp_path / "copy", tmp_path / "b", "--passphrase-file", passphrase)
+    assert "acc-1" in run("account", "list", tmp_path / "b")
+    assert run("export", "key", tmp_path / "b") == run("export", "key", folder)
+    run("reconcile", tmp_path / "b")
+
+
+def test_a_backup_holds_no_key_that_is_not_encrypted(tmp_path):
+    folder, passphrase = tmp_path / "a", tmp_path / "pass"
+    passphrase.write_text("correct horse")
+    run("init", folder)
+    run("backup", folder, tmp_path / "copy", "--passphrase-file", passphrase)
+    stored = b"".join(path.read_bytes() for path in (tmp_path / "copy").rglob("*") if path.is_file())
+    assert b"PRIVATE KEY" not in stored
+    passphrase.write_text("another")
+    words = ("restore", tmp_path / "copy", tmp_path / "b", "--passphrase-file", passphrase)
+    assert "another passphrase" in run(*words, code=1)
+    assert not (tmp_path / "b").exists()
+
+
+def test_an_error_is_one_line_and_exit_code_1(tmp_path):
+    assert run("reconcile", tmp_path / "nothing", code=1).startswith("Error: ")
+
+
+def test_accounts_are_imported_all_or_none(tmp_path):
+    run("init", tmp_path / "a")
+    table = tmp_path / "accounts.csv"
+    table.write_text("account,postal_area,zone,country\na,1,Europe/Brussels,BE\nb,1,Nowhere,BE\n")
+    assert "row 3" in run("account", "import", tmp_path / "a", table, code=1)
+    assert run("account", "list", tmp_path / "a", "--json").strip() == "[]"
+
+
+def test_a_simulated_installation_is_stamped_in_every_database(tmp_path):
+    from shared.system_clock import ClockSteerer
+    from tests.builders import NOW
+
+    ClockSteerer(tmp_path / "clock", NOW)
+    run("init", tmp_path / "a", "--simulated", "--clock", tmp_path / "clock")
+    run("init", tmp_path / "real")
+    for side, words in (
+        ("billing", ("reconcile",)),
+        ("analytics", ("release", "list")),
+        ("console", ("operator", "list")),
+    ):
+        swapped = tmp_path / "real" / f"{side}.db"
+        kept = swapped.read_bytes()
+        for ending in ("-wal", "-shm"):
+            swapped.with_name(swapped.name + ending).unlink(missing_ok=True)
+        database = sqlite3.connect(tmp_path / "a" / f"{side}.db")
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        database.close()
+        swapped.write_bytes((tmp_path / "a" / f"{side}.db").read_bytes())
+        assert "simulated" in run(*words, tmp_path / "real", code=1), side
+        swapped.write_bytes(kept)

@@ -1,0 +1,61 @@
+"""Serving processes die together, and nobody serves on an old state."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+import requests
+
+from simulator.processes import _alive, free_port, wait_until
+
+pytestmark = pytest.mark.journey
+
+
+def silent(installation):
+    try:
+        requests.get(f"{installation.headend.url}/healthz", timeout=2)
+    except requests.RequestException:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("which", ["supervisor", "worker"])
+def test_when_one_is_killed_the_other_stops_serving(installation, which):
+    supervisor, worker = installation.headend.pids()
+    os.kill({"supervisor": supervisor, "worker": worker}[which], signal.SIGKILL)
+    wait_until(lambda: not _alive(worker), "the worker's end", 10)
+    wait_until(lambda: silent(installation), "silence", 10)
+    installation.headend._process.wait(timeout=20)
+    installation.headend.start()
+    assert installation.headend.readiness()["ready"]
+
+
+def test_a_second_start_on_the_same_installation_is_refused_and_the_first_goes_on(installation):
+    command = [sys.executable, "-m", "headend", "serve", installation.folder, "--port", str(free_port())]
+    second = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert second.returncode == 1
+    assert "another process serves" in second.stderr
+    assert requests.get(f"{installation.headend.url}/healthz", timeout=5).ok
+
+
+def test_stopping_leaves_no_process_behind(installation):
+    supervisor, worker = installation.headend.pids()
+    installation.headend.stop()
+    assert not _alive(supervisor)
+    assert not _alive(worker)
+
+
+def test_the_front_door_tells_health_readiness_and_metrics(installation):
+    url = installation.headend.url
+    assert requests.get(f"{url}/healthz", timeout=5).text == "ok\n"
+    assert requests.get(f"{url}/readyz", timeout=5).json()["simulated"] is True
+    assert "headend_ledger_sum 0.0" in requests.get(f"{url}/metrics", timeout=5).text
+
+
+def test_plain_http_is_not_offered_beyond_this_machine(installation):
+    command = [sys.executable, "-m", "headend", "serve", installation.folder, "--host", "0.0.0.0"]  # noqa: S104 (it is refused)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "loopback only" in done.stderr
