@@ -116,10 +116,12 @@ def _release(week: Week, counted: Count[int], grid: Grid, panel: int, households
 
 def _compare(seed: int, truth: dict[str, float], tables: list[ReleaseTable]) -> Ranked:
     found = estimate(tables).measure(GENRE)
-    intervals = {genre: found.cell(genre).panel["share"] for genre in GENRES}
+    # A panel too small for shares tells nothing: anything may be true.
+    figures = {genre: found.cell(genre).panel.get("share") for genre in GENRES}
+    intervals = {genre: (one.low, one.high) if one else (0.0, 1.0) for genre, one in figures.items()}
     order = sorted(GENRES, key=lambda genre: -truth[genre])
-    low_of_top = min(intervals[genre].low for genre in order[:SHARES])
-    high_of_bottom = max(intervals[genre].high for genre in order[-SHARES:])
+    low_of_top = min(intervals[genre][0] for genre in order[:SHARES])
+    high_of_bottom = max(intervals[genre][1] for genre in order[-SHARES:])
     return Ranked(seed, low_of_top > high_of_bottom, truth, low_of_top, high_of_bottom)
 
 

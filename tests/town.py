@@ -11,7 +11,7 @@ from simulator.processes import Headend, RelayProcess, wait_until
 from simulator.report import Report
 from simulator.world import Setup, World
 
-HOUSEHOLDS = 520
+HOUSEHOLDS = 680
 SEED = 41
 START = datetime(2026, 10, 2, 12, tzinfo=UTC)
 
