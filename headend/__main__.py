@@ -2,7 +2,7 @@
 
 import click
 
-from headend.cli import analytics, billing, console, installation
+from headend.cli import analytics, billing, console, directory, installation
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -18,6 +18,7 @@ for command in (
     installation.box_settings,
     installation.backup,
     installation.restore,
+    directory.directory,
     billing.account,
     billing.catalogue,
     billing.order,

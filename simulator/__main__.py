@@ -21,6 +21,7 @@ from simulator.world import Outcome, Setup, World
 
 BOXES_A_HOME = 1.7
 DEMO_HOUSEHOLDS = 1000
+PAGE_WIDTH = 110
 ROLES = (("bella", "billing"), ("anna", "analyst"), ("paula", "privacy-officer"), ("adam", "admin"))
 
 
@@ -84,7 +85,7 @@ def _bar(console: Console) -> Iterator[Progress]:
 def _play(
     out: Path | None, *, seed: int, households: int, weeks: int, stay: bool, given: dict[str, str]
 ) -> None:
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else PAGE_WIDTH)
     if out is not None and out.exists():
         raise click.ClickException(f"{out} stands already")
     try:

@@ -1,6 +1,7 @@
 """The report: the truth beside what the headend published, for a person and as JSON."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -139,10 +140,10 @@ class Report:
             f"on {account.box_days:,} box-days"
         )
         console.print(
-            f"  network faults {dict(account.mishaps)}; agents killed {account.kills} times; "
-            f"killed at the headend: {', '.join(self.outcome.killed) or 'nothing'}"
+            f"  the network: {_counts(account.mishaps)}\n"
+            f"  killed: agents {account.kills} times; {', '.join(self.outcome.killed) or 'nothing else'}\n"
+            f"  fragments that left the boxes: {_counts(told)}"
         )
-        console.print(f"  fragments sent by the boxes: {dict(told)}")
 
     def _show_books(self, console: Console) -> None:
         sums = self.books.sums
@@ -262,6 +263,10 @@ def _row(row: dict[str, Any]) -> tuple[str, ...]:
         f"{_percent(everywhere['low'])} to {_percent(everywhere['high'])}" if everywhere else "",
         _mark(holds=row["inside"]),
     )
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items()) or "nothing"
 
 
 def _mark(*, holds: bool) -> str:

@@ -10,6 +10,7 @@ import click
 from headend.billing import accounts as subscribers
 from headend.billing import checker, exports, suspense
 from headend.billing.catalogue import publish_catalogue, read_offers
+from headend.billing.invoices import raise_month
 from headend.billing.pages import amount
 from headend.billing.reconcile import reconcile as sums_of
 from headend.billing.store import Account, BillingTx, OrderState
@@ -19,6 +20,7 @@ from headend.kit.files import write_file
 from shared import dsse
 from shared.clock import from_ms
 from shared.named import AccountId
+from shared.weeks import Month
 
 MANY = 1_000_000
 
@@ -260,6 +262,20 @@ def invoice_show(folder: Path, number: str, *, as_json: bool) -> None:
     rows += [["", "net", amount(bill.net)], ["", "VAT", amount(bill.vat)]]
     rows += [["", "rounding", amount(bill.rounding)]] if bill.rounding else []
     print_table(["ordered", "what", "price"], [*rows, ["", "to pay", amount(bill.gross)]])
+
+
+@invoice.command("raise")
+@folder_argument
+@click.argument("month")
+@told
+def invoice_raise(folder: Path, month: str) -> None:
+    """Raise the bills of a month that is over, ahead of its job; whoever has one gets no second."""
+    wanted = Month.parse(month)
+    with billing_of(folder) as billing:
+        if billing.setup.clock.now() < wanted.end(billing.setup.zone):
+            raise click.ClickException(f"{month} is not over")
+        raised = raise_month(billing.store, wanted, billing.now_ms())
+    click.echo(f"raised {raised} bills")
 
 
 @click.command()

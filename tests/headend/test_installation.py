@@ -135,3 +135,18 @@ def test_a_simulated_installation_is_stamped_in_every_database(tmp_path):
         swapped.write_bytes((tmp_path / "a" / f"{side}.db").read_bytes())
         assert "simulated" in run(*words, tmp_path / "real", code=1), side
         swapped.write_bytes(kept)
+
+
+def test_a_directory_is_published_once_and_shown_as_it_was(tmp_path):
+    run("init", tmp_path / "a")
+    run("directory", "publish", tmp_path / "a", "2030-W10")
+    shown = run("directory", "show", tmp_path / "a", "2030-W10")
+    run("directory", "publish", tmp_path / "a", "2030-W10")
+    assert run("directory", "show", tmp_path / "a", "2030-W10") == shown
+    assert "no directory" in run("directory", "show", tmp_path / "a", "2030-W11", code=1)
+
+
+def test_a_month_that_is_not_over_is_not_billed(tmp_path):
+    run("init", tmp_path / "a")
+    assert "not over" in run("invoice", "raise", tmp_path / "a", "2999-01", code=1)
+    assert "raised 0 bills" in run("invoice", "raise", tmp_path / "a", "2020-01")
