@@ -31,7 +31,7 @@ from headend.console.side import ConsoleSide, make_console
 from headend.disclosure import Kind, Purpose, Recipient, clear
 from headend.installation import BILLING_KEY, CATALOGUE_KEY, DIRECTORY_KEY, Installation
 from headend.kit.files import write_once
-from headend.kit.http import RefusedError, problem, problem_answer
+from headend.kit.http import MOST_READ, RefusedError, problem, problem_answer
 from headend.kit.jobs import Job, Jobs, Slot, Ticker, week_slot
 from headend.kit.process import wait_for_lock, watch_parent
 from headend.kit.side import Side
@@ -48,7 +48,6 @@ ALL_SIDES = ("billing", "analytics", "console")
 FOLDER_VARIABLE = "HEADEND_FOLDER"
 SIDES_VARIABLE = "HEADEND_SIDES"
 SECURE_VARIABLE = "HEADEND_SECURE_COOKIES"
-MAX_BODY = 512 * 1024
 DIRECTORY_LEAD_WEEKS = 1
 """A week's directory is published this many weeks before it starts."""
 TICK_SECONDS = 5.0
@@ -250,7 +249,7 @@ class _Samples(Collector):
 def create_app(headend: Headend) -> Flask:
     """The Flask application over the sides that were built."""
     app = Flask("headend", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    app.config["MAX_CONTENT_LENGTH"] = MOST_READ
     sides = headend.sides()
     for side in sides:
         app.register_blueprint(side.blueprint)

@@ -318,7 +318,11 @@ class Adversary:
 
     def _post(self, path: str, body: bytes, content_type: str = JSON) -> requests.Response:
         headers = {"Content-Type": content_type}
-        return self._http.post(f"{self._named}/{path}", body, headers=headers, timeout=TIMEOUT)
+        try:
+            return self._http.post(f"{self._named}/{path}", body, headers=headers, timeout=TIMEOUT)
+        except requests.ConnectionError:
+            # A connection kept open may have died with a headend that was killed; everybody tries once more.
+            return requests.post(f"{self._named}/{path}", body, headers=headers, timeout=TIMEOUT)
 
     def _try_named(
         self, what: str, expected: str, path: str, body: bytes, content_type: str = JSON

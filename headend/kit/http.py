@@ -11,6 +11,8 @@ from flask import Request, Response, request
 from shared.errors import StbError
 
 PROBLEM_TYPE = "application/problem+json"
+MOST_READ = 512 * 1024
+"""Bytes of a body that are read at all."""
 PROBLEM_URN = "urn:stb-telemetry:problem:"
 
 
@@ -105,11 +107,15 @@ def body_of(content_type: str, limit: int, asked: Request | None = None) -> byte
         TooLargeError: larger, or of a length that is not told beforehand.
     """
     asked = asked or request
+    length = asked.content_length
+    # Read even what is refused, within reason: a server that answers and closes on an unread body may cut
+    # its own answer off.
+    body = asked.get_data(cache=False) if length is not None and length <= MOST_READ else b""
     if asked.mimetype != content_type:
         raise WrongTypeError(f"expected {content_type}")
-    if asked.content_length is None or asked.content_length > limit:
+    if length is None or length > limit:
         raise TooLargeError(f"at most {limit} bytes, told beforehand")
-    return asked.get_data(cache=False)
+    return body
 
 
 def json_answer(body: bytes, status: HTTPStatus = HTTPStatus.OK) -> Response:

@@ -107,3 +107,14 @@ def test_an_address_that_does_not_exist_is_a_problem_too(installation):
         assert answer.headers["Content-Type"] == "application/problem+json"
         assert answer.status_code in {404, 405}
     assert time.monotonic()
+
+
+def test_a_refusal_of_a_large_body_always_arrives(installation):
+    for _ in range(40):
+        answer = requests.post(
+            installation.headend.url + "/billing/v1/chain",
+            b" " * 500_000,
+            headers={"Content-Type": JSON},
+            timeout=30,
+        )
+        assert answer.status_code == 413
