@@ -47,7 +47,7 @@ def offer(name: str = "film-1", **changes) -> Offer:
         "currency": "EUR",
         "vat_bp": 2100,
         "window_hours": 48,
-        "display": "class",
+        "display": "title",
         "valid_from_ms": NOW_MS - 30 * DAY,
     }
     return Offer(**{**terms, **changes})

@@ -1,9 +1,11 @@
 """Bills: a month's orders of one account, cut in the account's own zone, exact to the cent."""
 
 from collections import defaultdict
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from headend.billing import ledger
+from headend.billing.rating import shown_text
 from headend.billing.store import (
     Account,
     BillingStore,
@@ -53,6 +55,18 @@ def line_of(order: OrderRow, month: Month, zone: ZoneInfo) -> InvoiceLine:
         vat_bp=order.vat_bp,
         late=Month.of(from_ms(order.effective_ms), zone) < month,
     )
+
+
+def as_shown(tx: BillingTx, invoice: Invoice) -> Invoice:
+    """The bill as the subscriber sees it: with titles where offers may show them, while the annex stands."""
+    return replace(invoice, lines=tuple(_shown(tx, line) for line in invoice.lines))
+
+
+def _shown(tx: BillingTx, line: InvoiceLine) -> InvoiceLine:
+    box, epoch, seq = line.order_ref.rsplit("/", 2)
+    annex = tx.annex(box, int(epoch), int(seq))
+    offer = None if annex is None else tx.offer(annex.offer, annex.offer_version)
+    return line if offer is None else replace(line, text=shown_text(offer))
 
 
 def raise_invoice(tx: BillingTx, account: Account, month: Month, now_ms: int) -> Invoice | None:

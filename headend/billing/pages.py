@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 from flask import render_template
 
+from headend.billing.invoices import as_shown
 from headend.billing.reconcile import reconcile
 from headend.billing.store import BillingStore, BillingTx, OrderState
 from headend.kit.side import PagePart, Tile
@@ -58,7 +59,8 @@ class Pages:
         number = args.get("number", "")
         if number:
             invoice = look.invoice(number)
-            return self._render("invoice.html", invoice=invoice, number=number)
+            shown = None if invoice is None else as_shown(look, invoice)
+            return self._render("invoice.html", invoice=shown, number=number)
         account = args.get("account", "").strip() or None
         rows = list(look.invoices(account, PAGE_SIZE))
         return self._render("invoices.html", invoices=rows, account=account or "", limit=PAGE_SIZE)

@@ -82,11 +82,13 @@ def window_until(offer: Offer, effective_ms: int) -> int:
 
 
 def display_text(offer: Offer) -> str:
-    """What a bill says of it: the offer's display class decides, and never more."""
-    match offer.display:
-        case "title":
-            return offer.title
-        case "class":
-            return offer.kind
-        case "amount":
-            return "on demand"
+    """What ledger, legal invoice and export say of it: its class, never its title.
+
+    A title stands in the annex and in the signed envelope only, which can be removed; see `shown_text`.
+    """
+    return "on demand" if offer.display == "amount" else offer.kind
+
+
+def shown_text(offer: Offer) -> str:
+    """What the subscriber is shown beside the amount while the annex stands: the display class decides."""
+    return offer.title if offer.display == "title" else display_text(offer)

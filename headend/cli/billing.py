@@ -10,7 +10,7 @@ import click
 from headend.billing import accounts as subscribers
 from headend.billing import checker, exports, suspense
 from headend.billing.catalogue import publish_catalogue, read_offers
-from headend.billing.invoices import raise_month
+from headend.billing.invoices import as_shown, raise_month
 from headend.billing.pages import amount
 from headend.billing.reconcile import reconcile as sums_of
 from headend.billing.store import Account, BillingTx, OrderState
@@ -242,11 +242,12 @@ def invoice_list(folder: Path, account_name: str | None, limit: int, *, as_json:
 def invoice_show(folder: Path, number: str, *, as_json: bool) -> None:
     """Show one bill as the subscriber sees it."""
     with billing_of(folder) as billing:
-        found = billing.store.read().invoice(number)
-        zone = billing.setup.zone
-    if found is None:
-        raise click.ClickException(f"no invoice {number}")
-    bill = clear(found, Kind.INVOICE, Recipient.SUBSCRIBER, Purpose.BILLING).payload
+        look = billing.store.read()
+        found = look.invoice(number)
+        if found is None:
+            raise click.ClickException(f"no invoice {number}")
+        shown, zone = as_shown(look, found), billing.setup.zone
+    bill = clear(shown, Kind.INVOICE, Recipient.SUBSCRIBER, Purpose.BILLING).payload
     if as_json:
         print_json(bill)
         return

@@ -8,7 +8,7 @@ def store(tmp_path):
     store = billing_store(
         tmp_path,
         offer(),
-        offer("film-2", price_cents=399),
+        offer("film-2", price_cents=399, display="class"),
         offer("bought", mode="buy", window_hours=0, price_cents=1299),
         offer("included", mode="subscription", price_cents=0),
     )

@@ -145,7 +145,11 @@ def test_the_merkle_root_is_that_of_rfc_6962():
     assert root_of([]) == hashlib.sha256(b"").digest()
 
 
-def test_no_title_and_no_offer_stands_in_an_export(batches):
+def test_no_title_and_no_offer_stands_in_an_export_or_in_the_books(store, batches):
     for path in batches.iterdir():
         assert b"Particular" not in path.read_bytes()
         assert b"film-1" not in path.read_bytes()
+    for table in ("entries", "invoice_lines", "invoices", "orders"):
+        for row in store.storage.read().execute(f"SELECT * FROM {table}"):
+            assert "Particular" not in str(tuple(row))
+            assert "film-1" not in str(tuple(row))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from headend.billing import credits as corrections
 from headend.billing import ledger
-from headend.billing.invoices import raise_month, vat_groups
+from headend.billing.invoices import as_shown, raise_month, vat_groups
 from headend.billing.reconcile import reconcile
 from headend.billing.store import InvoiceLine, OrderState, Posting
 from shared.clock import to_ms
@@ -137,3 +137,14 @@ def test_the_database_itself_refuses_to_unbalance_or_edit_the_books(store, box):
         with pytest.raises(sqlite3.IntegrityError):
             connection.execute(change)
     connection.close()
+
+
+def test_the_subscriber_sees_the_title_where_its_offer_may_show_it_and_while_the_annex_stands(store, box):
+    place(box, 0)
+    box.submit(box.order("film-2", price_cents=399))
+    raise_month(store, OCTOBER, THIRD_OF_NOVEMBER)
+    (bill,) = store.read().invoices(None, 10)
+    assert {line.text for line in bill.lines} == {"film"}
+    assert [line.text for line in as_shown(store.read(), bill).lines] == ["A Very Particular Film", "film"]
+    store.storage.write(lambda db: db.execute("DELETE FROM annex"))
+    assert as_shown(store.read(), bill) == bill
