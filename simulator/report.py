@@ -198,7 +198,7 @@ class Report:
                 f"  hours viewed by the panel: truth {viewing['truth_minutes'] / 60:,.0f}, estimate "
                 f"{minutes['value'] / 60:,.0f} ({minutes['low'] / 60:,.0f} to {minutes['high'] / 60:,.0f})"
             )
-        console.print("  equal ranks are ties; a value that the noise could have made is withheld")
+        console.print("  equal ranks are ties; what the noise could have made is withheld; one interval in twenty misses")
 
     def _show_guarantee(self, console: Console) -> None:
         taken = profile(self.outcome.setup.profile)
