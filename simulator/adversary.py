@@ -211,7 +211,8 @@ class Adversary:
         box = self._boxes[0]
         changed = bytearray(box.order(self._paid_offers()[0], self._now_ms()))
         box.seq -= 1
-        changed[changed.index(b'"sig":"') + 9] ^= 1
+        place = changed.index(b'"sig":"') + 9
+        changed[place] = ord("A") if changed[place] != ord("A") else ord("B")  # still base64
         extra = box.sign(_json({"type": "heartbeat", "v": 1, "viewed": "a title"}))
         return [
             self._try_named("send garbage", "malformed", "chain", b"\x00\xff not JSON"),

@@ -11,7 +11,8 @@ from simulator.processes import Headend, RelayProcess, wait_until
 from simulator.report import Report
 from simulator.world import Setup, World
 
-HOUSEHOLDS = 680
+HOUSEHOLDS = 860
+# Large enough that the noise cannot withhold a week's shares: about 490 boxes report, 355 are needed.
 SEED = 41
 START = datetime(2026, 10, 2, 12, tzinfo=UTC)
 
