@@ -198,7 +198,9 @@ class Report:
                 f"  hours viewed by the panel: truth {viewing['truth_minutes'] / 60:,.0f}, estimate "
                 f"{minutes['value'] / 60:,.0f} ({minutes['low'] / 60:,.0f} to {minutes['high'] / 60:,.0f})"
             )
-        console.print("  equal ranks are ties; what the noise could have made is withheld; one interval in twenty misses")
+        console.print(
+            "  equal ranks are ties; withheld is what the noise could have made; one interval in 20 misses"
+        )
 
     def _show_guarantee(self, console: Console) -> None:
         taken = profile(self.outcome.setup.profile)
