@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
@@ -38,7 +39,7 @@ from headend.kit.side import Side
 from headend.kit.storage import StorageError
 from shared import dsse
 from shared.clock import to_ms
-from shared.directory import NO_REGION
+from shared.directory import region_in
 from shared.system_clock import SystemClock
 from shared.weeks import Week
 
@@ -166,16 +167,6 @@ def open_headend(
     return headend
 
 
-def _region_of(installation: Installation) -> Callable[[str], str]:
-    areas = installation.settings.areas
-
-    def region_of(postal_area: str) -> str:
-        prefixes = (postal_area[:length] for length in range(len(postal_area), 0, -1))
-        return next((areas[prefix] for prefix in prefixes if prefix in areas), NO_REGION)
-
-    return region_of
-
-
 def _billing(installation: Installation, *, serving: bool) -> BillingSide:
     setup = BillingSetup(
         database=installation.database("billing"),
@@ -186,7 +177,7 @@ def _billing(installation: Installation, *, serving: bool) -> BillingSide:
         first_week=installation.first_week,
         catalogue_key=installation.key(CATALOGUE_KEY),
         billing_key=installation.key(BILLING_KEY),
-        region_of=_region_of(installation),
+        region_of=partial(region_in, installation.settings.areas),
         simulated=installation.settings.simulated,
     )
     return BillingSide(setup, checkpoints=serving)

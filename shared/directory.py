@@ -6,6 +6,7 @@ quota of its own has to show two different files.
 """
 
 import base64
+from collections.abc import Mapping
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -72,12 +73,8 @@ class Directory(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     areas: dict[str, str]
 
     def region_of(self, postal_area: str) -> str:
-        """The merged region of a postal area: its longest listed prefix, `none` if there is none."""
-        for length in range(len(postal_area), 0, -1):
-            region = self.areas.get(postal_area[:length])
-            if region is not None:
-                return region
-        return NO_REGION
+        """The merged region of a postal area, by this week's map."""
+        return region_in(self.areas, postal_area)
 
     def key_config(self) -> bytes:
         """The OHTTP key configuration (RFC 9458 section 3.1)."""
@@ -110,6 +107,15 @@ class Directory(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def grid(self, measure: Measure) -> Grid:
         """The grid of a measure in this week."""
         return Grid(measure, tuple(self.regions))
+
+
+def region_in(areas: Mapping[str, str], postal_area: str) -> str:
+    """The merged region of a postal area: its longest listed prefix, `none` if there is none.
+
+    Boxes and the headend's totals look a region up by this one rule.
+    """
+    prefixes = (postal_area[:length] for length in range(len(postal_area), 0, -1))
+    return next((areas[prefix] for prefix in prefixes if prefix in areas), NO_REGION)
 
 
 def describe(taken: Profile) -> list[TakenMeasure]:

@@ -96,7 +96,6 @@ class Account:
     refused_without_pin: int = 0
     box_days: int = 0
     consenting: int = 0
-    alarms: Counter[str] = field(default_factory=Counter)
 
 
 class SkewedClock:

@@ -54,7 +54,6 @@ class Headend:
         self.url = f"http://{LOOPBACK}:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
         self._http = requests.Session()
-        self.restarts = 0
 
     def command(self, *words: str, given: str = "") -> str:
         """Run `headend WORDS`; gives what it printed.
@@ -121,7 +120,6 @@ class Headend:
         if which == "worker":
             self._process.kill()
         self._process.wait()
-        self.restarts += 1
         self.start()
 
     def stop(self) -> None:

@@ -327,7 +327,7 @@ def _add(whole: Account, part: Account) -> None:
     whole.placed += part.placed
     for key, truth in part.truth.items():
         whole.truth.setdefault(key, MeasureTruth()).add(truth)
-    for name in ("fragments", "mishaps", "alarms"):
+    for name in ("fragments", "mishaps"):
         getattr(whole, name).update(getattr(part, name))
     for name in ("sent_while_refused", "kills", "events", "refused_without_pin", "box_days", "consenting"):
         setattr(whole, name, getattr(whole, name) + getattr(part, name))
