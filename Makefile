@@ -53,7 +53,7 @@ promises: $(BIN)/.dev ## what a regulator is shown
 	@$(BIN)/pytest -m promise -v
 
 locks: ## pin every dependency with its hashes, from pyproject.toml
-	@for set in box headend,release sim dev; do \
+	@for set in box headend,release,documents sim dev; do \
 	  uv pip compile --quiet --upgrade --universal --generate-hashes --no-annotate --no-header \
 	    --python-version 3.11 $$(echo ",$$set" | sed 's/,/ --extra /g') pyproject.toml locks/build.in \
 	    -o locks/$${set%%,*}.txt || exit 1; done

@@ -1,0 +1,62 @@
+"""What a bill says, gathered: everything that a PDF or a UBL file is a pure function of."""
+
+from dataclasses import dataclass
+
+from shared.money import VatGroup
+
+
+@dataclass(frozen=True)
+class Seller:
+    """Who bills, as the law of a country wants to see it; `country` is ISO 3166-1 alpha-2."""
+
+    country: str
+    name: str
+    vat_number: str
+    street: str
+    postcode: str
+    city: str
+
+
+@dataclass(frozen=True)
+class DocumentLine:
+    """One line: what was ordered, or a promotion's credit (`kind` promotion, negative cents).
+
+    `cents` include VAT. `text` is a display class (`film`, `game`, `on demand`) or, where a person may see it,
+    a title; of a promotion it is its category. `late` lines took effect before the bill's month.
+    """
+
+    order_ref: str
+    kind: str
+    text: str
+    placed_ms: int
+    cents: int
+    vat_bp: int
+    late: bool
+
+
+@dataclass(frozen=True)
+class Document:
+    """One bill or credit note; amounts in cents including VAT unless said otherwise.
+
+    `kind` is `invoice` or `credit-note`; a credit note's amounts are positive and `refers_to` is its bill.
+    `groups` are the VAT groups, whose gross add up to what is payable. `month` is the usage month (2026-10).
+    """
+
+    number: str
+    kind: str
+    refers_to: str | None
+    account: str
+    country: str
+    zone: str
+    language: str
+    month: str
+    currency: str
+    issued_ms: int
+    seller: Seller
+    lines: tuple[DocumentLine, ...]
+    groups: tuple[VatGroup, ...]
+
+    @property
+    def payable(self) -> int:
+        """What is to be paid, or is given back: the sum of the groups' gross, in cents."""
+        return sum(group.gross for group in self.groups)
