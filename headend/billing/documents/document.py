@@ -1,8 +1,16 @@
 """What a bill says, gathered: everything that a PDF or a UBL file is a pure function of."""
 
 from dataclasses import dataclass
+from datetime import date
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from shared.clock import from_ms
+from shared.errors import StbError
 from shared.money import VatGroup
+
+
+class BadDocumentError(StbError):
+    """A bill cannot be written as it stands: it does not add up, or names what does not exist."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +29,8 @@ class Seller:
 class DocumentLine:
     """One line: what was ordered, or a promotion's credit (`kind` promotion, negative cents).
 
-    `cents` include VAT. `text` is a display class (`film`, `game`, `on demand`) or, where a person may see it,
-    a title; of a promotion it is its category. `late` lines took effect before the bill's month.
+    `cents` include VAT. `text` is a display class (`film`, `game`, `on demand`) or, where a person may see
+    it, a title; of a promotion it is its category. `late` lines took effect before the bill's month.
     """
 
     order_ref: str
@@ -32,6 +40,11 @@ class DocumentLine:
     cents: int
     vat_bp: int
     late: bool
+
+    @property
+    def is_promotion(self) -> bool:
+        """Whether this takes something off, rather than being an order."""
+        return self.kind == "promotion"
 
 
 @dataclass(frozen=True)
@@ -60,3 +73,16 @@ class Document:
     def payable(self) -> int:
         """What is to be paid, or is given back: the sum of the groups' gross, in cents."""
         return sum(group.gross for group in self.groups)
+
+    def day(self, milliseconds: int) -> date:
+        """The calendar day of an instant where the account is.
+
+        Raises:
+            BadDocumentError: there is no such zone, or the instant is in no calendar.
+        """
+        try:
+            return from_ms(milliseconds).astimezone(ZoneInfo(self.zone)).date()
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise BadDocumentError(f"{self.number}: unknown zone {self.zone!r}") from error
+        except OverflowError as error:
+            raise BadDocumentError(f"{self.number}: {milliseconds} ms is in no calendar") from error
