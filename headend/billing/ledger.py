@@ -1,23 +1,34 @@
 """The ledger: balanced, append-only entries, each chained by hash to the one before. Pure of storage.
 
 Accounts of the ledger: `unbilled` (ordered, not on a bill yet) against `usage`; a bill reverses that into
-`receivable` against `revenue`, `vat` and `rounding`. A credit note is a bill's postings the other way round.
+`receivable` against `revenue`, `vat` and `rounding`. A credit note is a bill's claim the other way round.
 """
 
 import hashlib
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 
 import msgspec
+from msgspec import structs
 
-from headend.billing.store import BillingTx, Entry, Posting
+from headend.billing.rows import Entry
+from headend.billing.store import BillingTx
 from shared.errors import StbError
-
-UNBILLED, USAGE = "unbilled", "usage"
-RECEIVABLE, REVENUE, VAT, ROUNDING = "receivable", "revenue", "vat", "rounding"
 
 
 class UnbalancedError(StbError):
-    """An entry's postings do not add up to nothing."""
+    """An entry's amounts do not add up to nothing."""
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """What an entry moves on each account of the ledger, in cents; debits are positive."""
+
+    unbilled: int = 0
+    usage: int = 0
+    receivable: int = 0
+    revenue: int = 0
+    vat: int = 0
+    rounding: int = 0
 
 
 @dataclass(frozen=True)
@@ -33,38 +44,27 @@ class Draft:
     vat_bp: int
     proof: str
     at_ms: int
-    postings: tuple[Posting, ...]
+    amounts: Amounts
 
 
-def usage(gross: int) -> tuple[Posting, ...]:
-    """An order at receipt; negative when it is taken back before it was billed."""
-    return (Posting(UNBILLED, gross), Posting(USAGE, -gross))
+def usage(gross: int) -> Amounts:
+    """An order at receipt; negative for a promotion's credit, or when it is taken back unbilled."""
+    return Amounts(unbilled=gross, usage=-gross)
 
 
-def billing(gross: int, net: int, vat: int, rounding: int) -> tuple[Posting, ...]:
+def billing(gross: int, net: int, vat: int, rounding: int) -> Amounts:
     """A bill: what was unbilled becomes receivable, revenue and tax."""
-    return (
-        Posting(UNBILLED, -gross),
-        Posting(USAGE, gross),
-        *claim(gross, net, vat, rounding),
-    )
+    return Amounts(-gross, gross, gross, -net, -vat, -rounding)
 
 
-def claim(gross: int, net: int, vat: int, rounding: int) -> tuple[Posting, ...]:
+def claim(gross: int, net: int, vat: int, rounding: int) -> Amounts:
     """A claim on the subscriber; all amounts negative for a credit note."""
-    return (
-        Posting(RECEIVABLE, gross),
-        Posting(REVENUE, -net),
-        Posting(VAT, -vat),
-        Posting(ROUNDING, -rounding),
-    )
+    return Amounts(receivable=gross, revenue=-net, vat=-vat, rounding=-rounding)
 
 
 def entry_bytes(entry: Entry) -> bytes:
-    """The bytes that an entry's hash is taken over: its fields as a JSON array, without the hash."""
-    values = [getattr(entry, field.name) for field in fields(Entry) if field.name not in {"hash", "postings"}]
-    lines = [[posting.ledger, posting.cents] for posting in entry.postings]
-    return msgspec.json.encode([*values, lines])
+    """The bytes that an entry's hash is taken over: its fields in order as a JSON array, without the hash."""
+    return msgspec.json.encode(structs.astuple(entry)[:-1])
 
 
 def entry_hash(entry: Entry) -> str:
@@ -76,20 +76,21 @@ def chained(draft: Draft, last: int, last_hash: str) -> Entry:
     """The entry that follows number `last`.
 
     Raises:
-        UnbalancedError: the postings do not add up to nothing.
+        UnbalancedError: the amounts do not add up to nothing.
     """
-    if sum(posting.cents for posting in draft.postings) != 0:
+    amounts = asdict(draft.amounts)
+    if sum(amounts.values()) != 0:
         raise UnbalancedError(f"{draft.kind} {draft.ref} does not balance")
-    values = {field.name: getattr(draft, field.name) for field in fields(Draft)}
-    bare = Entry(entry=last + 1, prev_hash=last_hash, hash="", **values)
-    return Entry(entry=last + 1, prev_hash=last_hash, hash=entry_hash(bare), **values)
+    values = {name: value for name, value in vars(draft).items() if name != "amounts"}
+    bare = Entry(entry=last + 1, prev_hash=last_hash, hash="", **values, **amounts)
+    return structs.replace(bare, hash=entry_hash(bare))
 
 
 def post_entry(tx: BillingTx, draft: Draft) -> Entry:
     """Append an entry to the ledger, within the caller's transaction.
 
     Raises:
-        UnbalancedError: the postings do not add up to nothing.
+        UnbalancedError: the amounts do not add up to nothing.
     """
     entry = chained(draft, *tx.last_entry())
     tx.add_entry(entry)

@@ -1,65 +1,39 @@
 """Billing's database on SQLite; see headend.billing.store for what each method means."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import astuple, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
-from headend.billing.schema import migrations
-from headend.billing.store import (
+from headend.billing.rows import (
     Account,
     Alarm,
     AnnexRow,
-    Batch,
-    BillingTx,
     Box,
     ChainEnd,
-    Entry,
-    Invoice,
-    InvoiceLine,
     Link,
-    NotFoundError,
     OrderRow,
     OrderState,
-    Posting,
 )
-from headend.kit.storage import Connection, Storage
-from shared.named import GENESIS, AccountId, BoxId, Offer
+from headend.billing.schema import migrations
+from headend.billing.sqlite_books import SqliteBooksTx, columns, found, values_of
+from headend.billing.sqlite_forgetting import SqliteForgettingTx
+from headend.billing.store import BillingTx
+from headend.kit.storage import Storage
+from shared.named import GENESIS, AccountId, BoxId, Offer, Promotion
 
 T = TypeVar("T")
-Row = TypeVar("Row")
 
-
-def _columns(form: type[Any], leave_out: tuple[str, ...] = ()) -> str:
-    return ", ".join(field.name for field in fields(form) if field.name not in leave_out)
-
-
-_ORDER = _columns(OrderRow)
-_ANNEX = _columns(AnnexRow)
-_ENTRY = _columns(Entry, ("postings",))
-_INVOICE = _columns(Invoice, ("lines",))
-_LINE = _columns(InvoiceLine)
+_ORDER = columns(OrderRow)
+_ANNEX = columns(AnnexRow)
 _WINDOW_STATES = "('rated', 'billed')"
+_PLACE = "box = ? AND epoch = ? AND seq = ?"
 
 
-class SqliteBillingTx:
+class SqliteBillingTx(SqliteBooksTx, SqliteForgettingTx):
     """`BillingTx` over one connection; inside `write` it is one transaction."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._db = connection
-
-    def _one(self, form: Callable[..., Row], sql: str, *values: object) -> Row | None:
-        row = self._db.execute(sql, values).fetchone()
-        return None if row is None else form(*row)
-
-    def _all(self, form: Callable[..., Row], sql: str, *values: object) -> Iterator[Row]:
-        return (form(*row) for row in self._db.execute(sql, values))
-
-    def _insert(self, table: str, columns: str, values: tuple[object, ...]) -> None:
-        marks = ", ".join("?" * len(values))
-        self._db.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", values)
 
     def stamp(self, fact: str, value: str) -> str:
         self._db.execute("INSERT INTO installation VALUES (?, ?) ON CONFLICT DO NOTHING", (fact, value))
@@ -67,14 +41,14 @@ class SqliteBillingTx:
 
     # --- accounts and boxes
     def add_account(self, account: Account) -> None:
-        self._insert("accounts", _columns(Account), astuple(account))
+        self._insert("accounts", columns(Account), values_of(account))
 
     def account(self, account: str) -> Account:
-        found = self._one(Account, f"SELECT {_columns(Account)} FROM accounts WHERE account = ?", account)
-        return _found(found, "account", account)
+        row = self._one(Account, f"SELECT {columns(Account)} FROM accounts WHERE account = ?", account)
+        return found(row, "account", account)
 
     def accounts(self) -> Iterator[Account]:
-        return self._all(Account, f"SELECT {_columns(Account)} FROM accounts ORDER BY account")
+        return self._all(Account, f"SELECT {columns(Account)} FROM accounts ORDER BY account")
 
     def add_code(self, code_hash: str, account: str, box: str | None, expires_ms: int) -> None:
         self._insert("codes", "code_hash, account, box, expires_ms", (code_hash, account, box, expires_ms))
@@ -94,57 +68,103 @@ class SqliteBillingTx:
 
     def put_box(self, box: Box) -> None:
         self._db.execute(
-            f"INSERT INTO boxes ({_columns(Box)}) VALUES (?, ?, ?, ?, ?, ?) "
+            f"INSERT INTO boxes ({columns(Box)}) VALUES (?, ?, ?, ?, ?, ?, ?) "
             "ON CONFLICT (box) DO UPDATE SET public_key = excluded.public_key, "
-            "account = excluded.account, epoch = excluded.epoch",
-            astuple(box),
+            "epoch = excluded.epoch, enrolled_ms = excluded.enrolled_ms",
+            values_of(box),
         )
+        # Nothing of an epoch can have been placed before it was issued, whatever the box's clock says.
         self._db.execute(
-            "INSERT INTO epochs (box, epoch, last_seq, last_hash, last_ms, told_seq, told_ms) "
-            "VALUES (?, ?, 0, ?, 0, 0, ?)",
+            "INSERT INTO epochs (box, epoch, last_seq, last_hash, last_ms, told_seq, told_ms, gap_ms) "
+            "VALUES (?1, ?2, 0, ?3, ?4, 0, ?4, 0)",
             (box.box, box.epoch, GENESIS, box.enrolled_ms),
         )
+        self.bind_box(box.box, box.account, box.enrolled_ms)
 
     def box(self, box: str) -> Box:
-        return _found(self._one(Box, f"SELECT {_columns(Box)} FROM boxes WHERE box = ?", box), "box", box)
+        return found(self._one(Box, f"SELECT {columns(Box)} FROM boxes WHERE box = ?", box), "box", box)
 
     def boxes(self) -> Iterator[Box]:
-        return self._all(Box, f"SELECT {_columns(Box)} FROM boxes ORDER BY box")
+        return self._all(Box, f"SELECT {columns(Box)} FROM boxes ORDER BY box")
+
+    def release_box(self, box: str, now_ms: int) -> None:
+        self._db.execute("UPDATE boxes SET released_ms = ? WHERE box = ?", (now_ms, box))
+        self._add_binding(box, now_ms, None)
+
+    def bind_box(self, box: str, account: str, now_ms: int) -> None:
+        held = self.bindings(box)
+        if held and held[-1][1] == account:
+            return
+        self._db.execute("UPDATE boxes SET account = ?, released_ms = NULL WHERE box = ?", (account, box))
+        self._add_binding(box, now_ms, account)
+
+    def _add_binding(self, box: str, now_ms: int, account: str | None) -> None:
+        self._db.execute(
+            "INSERT INTO bindings (box, turn, from_ms, account) "
+            "SELECT ?1, count(*), max(?2, coalesce(max(from_ms), 0)), ?3 FROM bindings WHERE box = ?1",
+            (box, now_ms, account),
+        )
+
+    def bound_account(self, box: str, at_ms: int) -> AccountId | None:
+        sql = (
+            "SELECT account FROM bindings WHERE box = ?1 "
+            "ORDER BY from_ms <= ?2 DESC, CASE WHEN from_ms <= ?2 THEN -turn ELSE turn END LIMIT 1"
+        )
+        return self._one(lambda account: account, sql, box, at_ms)
+
+    def bindings(self, box: str) -> list[tuple[int, AccountId | None]]:
+        sql = "SELECT from_ms, account FROM bindings WHERE box = ? ORDER BY turn"
+        return list(self._all(lambda *row: row, sql, box))
+
+    def boxes_with_serial(self, serial: str) -> list[Box]:
+        sql = f"SELECT {columns(Box)} FROM boxes WHERE serial = ? AND released_ms IS NULL ORDER BY box"
+        return list(self._all(Box, sql, serial))
 
     def accounts_with_boxes(self) -> Iterator[tuple[AccountId, tuple[BoxId, ...]]]:
-        sql = "SELECT account, group_concat(box) FROM boxes GROUP BY account ORDER BY account"
+        sql = (
+            "SELECT account, group_concat(box) FROM boxes WHERE released_ms IS NULL "
+            "GROUP BY account ORDER BY account"
+        )
         for account, boxes in self._db.execute(sql):
             yield AccountId(account), tuple(BoxId(box) for box in sorted(boxes.split(",")))
 
     # --- chain
     def chain_end(self, box: str, epoch: int) -> ChainEnd | None:
-        sql = f"SELECT {_columns(ChainEnd)} FROM epochs WHERE box = ? AND epoch = ?"
+        sql = f"SELECT {columns(ChainEnd)} FROM epochs WHERE box = ? AND epoch = ?"
         return self._one(ChainEnd, sql, box, epoch)
 
     def chain_ends(self) -> Iterator[ChainEnd]:
-        return self._all(ChainEnd, f"SELECT {_columns(ChainEnd)} FROM epochs ORDER BY box, epoch")
+        return self._all(ChainEnd, f"SELECT {columns(ChainEnd)} FROM epochs ORDER BY box, epoch")
 
     def link(self, box: str, epoch: int, seq: int) -> Link | None:
-        sql = f"SELECT {_columns(Link)} FROM chain WHERE box = ? AND epoch = ? AND seq = ?"
+        sql = f"SELECT {columns(Link)} FROM chain WHERE box = ? AND epoch = ? AND seq = ?"
         return self._one(Link, sql, box, epoch, seq)
 
     def add_link(self, link: Link, effective_ms: int) -> None:
-        self._insert("chain", _columns(Link), astuple(link))
+        self._insert("chain", columns(Link), values_of(link))
         self._db.execute(
-            "UPDATE epochs SET last_seq = ?, last_hash = ?, last_ms = ?, told_seq = max(told_seq, ?) "
-            "WHERE box = ? AND epoch = ?",
-            (link.seq, link.hash, effective_ms, link.seq, link.box, link.epoch),
+            "UPDATE epochs SET last_seq = ?1, last_hash = ?2, last_ms = ?3, told_seq = max(told_seq, ?1), "
+            "gap_ms = CASE WHEN told_seq <= ?1 THEN 0 ELSE gap_ms END WHERE box = ?4 AND epoch = ?5",
+            (link.seq, link.hash, effective_ms, link.box, link.epoch),
         )
 
     def tell(self, box: str, epoch: int, seq: int, now_ms: int) -> None:
         self._db.execute(
-            "UPDATE epochs SET told_seq = max(told_seq, ?), told_ms = ? WHERE box = ? AND epoch = ?",
+            "UPDATE epochs SET told_seq = max(told_seq, ?1), told_ms = ?2, gap_ms = CASE "
+            "WHEN max(told_seq, ?1) <= last_seq THEN 0 WHEN gap_ms = 0 THEN ?2 ELSE gap_ms END "
+            "WHERE box = ?3 AND epoch = ?4",
             (seq, now_ms, box, epoch),
         )
 
     # --- catalogue
-    def add_catalogue(self, version: int, envelope: bytes, offers: list[Offer]) -> None:
+    def add_catalogue(
+        self, version: int, envelope: bytes, offers: list[Offer], promotions: list[Promotion]
+    ) -> None:
         self._insert("catalogues", "version, envelope", (version, envelope))
+        self._db.executemany(
+            "INSERT INTO promotions (promotion, version, terms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+            [(one.promotion, one.version, msgspec.json.encode(one).decode()) for one in promotions],
+        )
         self._db.executemany(
             "INSERT INTO offers (offer, version, terms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
             [(offer.offer, offer.version, msgspec.json.encode(offer).decode()) for offer in offers],
@@ -161,18 +181,62 @@ class SqliteBillingTx:
         sql = "SELECT terms FROM offers WHERE offer = ? AND version = ?"
         return self._one(lambda terms: msgspec.json.decode(terms, type=Offer), sql, offer, version)
 
+    def promotion(self, promotion: str, version: int) -> Promotion | None:
+        sql = "SELECT terms FROM promotions WHERE promotion = ? AND version = ?"
+        return self._one(lambda terms: msgspec.json.decode(terms, type=Promotion), sql, promotion, version)
+
+    def promotion_uses(self, account: str, promotion: str) -> int:
+        sql = (
+            "SELECT count(*) FROM orders WHERE account = ? AND promotion = ? AND promotion <> '' "
+            "AND state IN ('rated', 'billed', 'credited', 'suspended')"
+        )
+        return self._one(int, sql, account, promotion) or 0
+
+    def law(self, country: str, at_ms: int) -> bytes | None:
+        sql = "SELECT terms FROM laws WHERE country = ? AND from_ms <= ? ORDER BY from_ms DESC LIMIT 1"
+        return self._one(lambda terms: str(terms).encode(), sql, country, at_ms)
+
+    def add_law(self, country: str, from_ms: int, terms: bytes) -> None:
+        self._insert("laws", "country, from_ms, terms", (country, from_ms, terms.decode()))
+
     # --- orders
     def add_order(self, order: OrderRow) -> None:
-        self._insert("orders", _ORDER, astuple(order))
+        self._insert("orders", _ORDER, values_of(order))
 
     def order(self, box: str, epoch: int, seq: int) -> OrderRow | None:
         sql = f"SELECT {_ORDER} FROM orders WHERE box = ? AND epoch = ? AND seq = ?"
         return self._one(_order, sql, box, epoch, seq)
 
-    def set_order_state(self, order: OrderRow, state: OrderState, reason: str, invoice: str | None) -> None:
+    def set_order(self, order: OrderRow) -> None:
         self._db.execute(
-            "UPDATE orders SET state = ?, reason = ?, invoice = ? WHERE box = ? AND epoch = ? AND seq = ?",
-            (state, reason, invoice, order.box, order.epoch, order.seq),
+            "UPDATE orders SET state = ?, reason = ?, account = ?, kind = ?, display = ?, price_cents = ?, "
+            "currency = ?, vat_bp = ?, month = ?, promotion = ?, category = ?, credit_cents = ?, "
+            f"credited_cents = ?, invoice = ? WHERE {_PLACE}",
+            (
+                order.state,
+                order.reason,
+                order.account,
+                order.kind,
+                order.display,
+                order.price_cents,
+                order.currency,
+                order.vat_bp,
+                order.month,
+                order.promotion,
+                order.category,
+                order.credit_cents,
+                order.credited_cents,
+                order.invoice,
+                order.box,
+                order.epoch,
+                order.seq,
+            ),
+        )
+
+    def mark_billed(self, orders: list[OrderRow], invoice: str) -> None:
+        self._db.executemany(
+            f"UPDATE orders SET state = 'billed', reason = '', invoice = ? WHERE {_PLACE}",
+            [(invoice, order.box, order.epoch, order.seq) for order in orders],
         )
 
     def orders(self, state: OrderState | None, account: str | None, limit: int) -> Iterator[OrderRow]:
@@ -189,113 +253,47 @@ class SqliteBillingTx:
         )
         return list(self._all(_order, sql, account, before_ms))
 
-    def accounts_with_due_orders(self) -> list[AccountId]:
-        sql = "SELECT DISTINCT account FROM orders WHERE state = 'rated' ORDER BY account"
-        return list(self._all(AccountId, sql))
+    def accounts_with_due_orders(self, after: str, limit: int) -> list[AccountId]:
+        sql = (
+            "SELECT DISTINCT account FROM orders WHERE state = 'rated' AND account > ? "
+            "ORDER BY account LIMIT ?"
+        )
+        return list(self._all(AccountId, sql, after, limit))
+
+    def orders_of(self, account: str) -> Iterator[OrderRow]:
+        sql = f"SELECT {_ORDER} FROM orders WHERE account = ? ORDER BY effective_ms, box, epoch, seq"
+        return self._all(_order, sql, account)
 
     def order_totals(self) -> dict[OrderState, tuple[int, int]]:
-        sql = "SELECT state, count(*), sum(price_cents) FROM orders GROUP BY state"
+        sql = (
+            "SELECT state, count(*), sum(price_cents - credit_cents - credited_cents) FROM orders "
+            "GROUP BY state"
+        )
         return {OrderState(state): (n, cents) for state, n, cents in self._db.execute(sql)}
 
     def orders_since(self, account: str, from_ms: int) -> tuple[int, int]:
         sql = (
-            "SELECT count(*), coalesce(sum(price_cents), 0) FROM orders "
+            "SELECT count(*), coalesce(sum(price_cents - credit_cents), 0) FROM orders "
             "WHERE account = ? AND effective_ms >= ? AND state IN ('rated', 'billed')"
         )
-        found = self._one(lambda n, cents: (int(n), int(cents)), sql, account, from_ms)
-        return found or (0, 0)
+        counted = self._one(lambda n, cents: (int(n), int(cents)), sql, account, from_ms)
+        return counted or (0, 0)
 
     def add_annex(self, row: AnnexRow) -> None:
-        self._insert("annex", _ANNEX, astuple(row))
+        self._insert("annex", _ANNEX, values_of(row))
 
     def annex(self, box: str, epoch: int, seq: int) -> AnnexRow | None:
         sql = f"SELECT {_ANNEX} FROM annex WHERE box = ? AND epoch = ? AND seq = ?"
         return self._one(AnnexRow, sql, box, epoch, seq)
 
-    def open_window(self, account: str, offer: str, at_ms: int) -> AnnexRow | None:
+    def open_window(self, account: str, offer: str, from_ms: int, until_ms: int) -> AnnexRow | None:
         sql = (
             f"SELECT {', '.join('annex.' + name for name in _ANNEX.split(', '))} "
             "FROM annex JOIN orders USING (box, epoch, seq) WHERE annex.account = ? AND offer = ? "
-            "AND window_from_ms <= ? AND window_until_ms > ? "
+            "AND window_from_ms < ? AND window_until_ms > ? "
             f"AND state IN {_WINDOW_STATES} ORDER BY window_from_ms LIMIT 1"
         )
-        return self._one(AnnexRow, sql, account, offer, at_ms, at_ms)
-
-    # --- ledger
-    def last_entry(self) -> tuple[int, str]:
-        sql = "SELECT entry, hash FROM entries ORDER BY entry DESC LIMIT 1"
-        return self._one(lambda entry, digest: (entry, digest), sql) or (0, GENESIS)
-
-    def add_entry(self, entry: Entry) -> None:
-        for line, posting in enumerate(entry.postings):
-            self._insert(
-                "postings", "entry, line, ledger, cents", (entry.entry, line, posting.ledger, posting.cents)
-            )
-        values = tuple(getattr(entry, name) for name in _ENTRY.split(", "))
-        self._insert("entries", _ENTRY, values)
-
-    def entries(self, first: int, last: int) -> Iterator[Entry]:
-        sql = f"SELECT {_ENTRY} FROM entries WHERE entry BETWEEN ? AND ? ORDER BY entry"
-        lines = self._db.execute(
-            "SELECT entry, ledger, cents FROM postings WHERE entry BETWEEN ? AND ? ORDER BY entry, line",
-            (first, last),
-        )
-        line = lines.fetchone()
-        for row in self._db.execute(sql, (first, last)):
-            postings = []
-            while line is not None and line[0] == row[0]:
-                postings.append(Posting(line[1], line[2]))
-                line = lines.fetchone()
-            yield Entry(postings=tuple(postings), **dict(row))
-
-    def ledger_totals(self, last: int | None) -> dict[str, int]:
-        sql = "SELECT ledger, sum(cents) FROM postings WHERE ?1 IS NULL OR entry <= ?1 GROUP BY ledger"
-        return dict(self._all(lambda ledger, cents: (ledger, cents), sql, last))
-
-    # --- invoices
-    def next_number(self, series: str, year: int) -> int:
-        self._db.execute(
-            "INSERT INTO numbers (series, year, last) VALUES (?, ?, 1) "
-            "ON CONFLICT (series, year) DO UPDATE SET last = last + 1",
-            (series, year),
-        )
-        sql = "SELECT last FROM numbers WHERE series = ? AND year = ?"
-        return int(self._db.execute(sql, (series, year)).fetchone()[0])
-
-    def add_invoice(self, invoice: Invoice) -> None:
-        self._insert("invoices", _INVOICE, astuple(invoice)[:-1])
-        for number, line in enumerate(invoice.lines, 1):
-            values = (invoice.number, number, *astuple(line)[:-1], int(line.late))
-            self._insert("invoice_lines", f"number, line, {_LINE}", values)
-
-    def invoice(self, number: str) -> Invoice | None:
-        row = self._db.execute(f"SELECT {_INVOICE} FROM invoices WHERE number = ?", (number,)).fetchone()
-        return None if row is None else self._with_lines(row)
-
-    def invoices(self, account: str | None, limit: int) -> Iterator[Invoice]:
-        sql = (
-            f"SELECT {_INVOICE} FROM invoices WHERE ?1 IS NULL OR account = ?1 "
-            "ORDER BY issued_ms DESC, number DESC LIMIT ?2"
-        )
-        return (self._with_lines(row) for row in self._db.execute(sql, (account, limit)).fetchall())
-
-    def _with_lines(self, row: Any) -> Invoice:  # noqa: ANN401 (a row of the driver)
-        sql = f"SELECT {_LINE} FROM invoice_lines WHERE number = ? ORDER BY line"
-        lines = tuple(
-            InvoiceLine(**{**dict(line), "late": bool(line["late"])})
-            for line in self._db.execute(sql, (row["number"],))
-        )
-        return Invoice(lines=lines, **dict(row))
-
-    # --- export
-    def last_batch(self) -> Batch | None:
-        return self._one(Batch, f"SELECT {_columns(Batch)} FROM batches ORDER BY batch DESC LIMIT 1")
-
-    def batch(self, batch: int) -> Batch | None:
-        return self._one(Batch, f"SELECT {_columns(Batch)} FROM batches WHERE batch = ?", batch)
-
-    def add_batch(self, batch: Batch) -> None:
-        self._insert("batches", _columns(Batch), astuple(batch))
+        return self._one(AnnexRow, sql, account, offer, until_ms, from_ms)
 
     # --- tokens
     def draw_reporting(self, week: str, account: str, box: str) -> None:
@@ -343,14 +341,14 @@ class SqliteBillingTx:
 
     def raise_alarm(self, alarm: Alarm, evidence: bytes | None) -> bool:
         cursor = self._db.execute(
-            f"INSERT INTO alarms ({_columns(Alarm)}, evidence) VALUES (?, ?, ?, ?, ?, ?) "
+            f"INSERT INTO alarms ({columns(Alarm)}, evidence) VALUES (?, ?, ?, ?, ?, ?) "
             "ON CONFLICT DO NOTHING",
-            (*astuple(alarm), evidence),
+            (*values_of(alarm), evidence),
         )
         return cursor.rowcount == 1
 
     def alarms(self, limit: int) -> Iterator[Alarm]:
-        return self._all(Alarm, f"SELECT {_columns(Alarm)} FROM alarms ORDER BY alarm DESC LIMIT ?", limit)
+        return self._all(Alarm, f"SELECT {columns(Alarm)} FROM alarms ORDER BY alarm DESC LIMIT ?", limit)
 
     def add_audit(self, at_ms: int, who: str, what: str, ref: str, detail: str) -> None:
         self._insert("audit", "at_ms, who, what, ref, detail", (at_ms, who, what, ref, detail))
@@ -378,12 +376,6 @@ class SqliteBillingTx:
 def _order(*row: Any) -> OrderRow:  # noqa: ANN401 (columns of the driver)
     order = OrderRow(*row)
     return replace(order, state=OrderState(order.state))
-
-
-def _found(row: Row | None, what: str, name: str) -> Row:
-    if row is None:
-        raise NotFoundError(f"no {what} {name!r}")
-    return row
 
 
 class SqliteBilling:

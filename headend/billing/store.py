@@ -1,216 +1,30 @@
-"""What billing remembers, in billing's words: rows, and the Protocol that a database has to keep.
+"""What billing's database has to keep: the Protocol that every implementation of it follows.
 
-Money is whole cents including VAT, times are Unix milliseconds, VAT rates are basis points.
+Rows stand in headend.billing.rows, what keeps books in headend.billing.books, what forgets in
+headend.billing.forgetting.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol, TypeVar
 
-from headend.kit.storage import StorageError
-from shared.named import AccountId, BoxId, Offer
+from headend.billing.books import BooksTx
+from headend.billing.forgetting import ForgettingTx
+from headend.billing.rows import (
+    Account,
+    Alarm,
+    AnnexRow,
+    Box,
+    ChainEnd,
+    Link,
+    OrderRow,
+    OrderState,
+)
+from shared.named import AccountId, BoxId, Offer, Promotion
 
 T = TypeVar("T")
 
 
-class OrderState(StrEnum):
-    """Where an order stands; docs/billing.md draws the transitions."""
-
-    RATED = "rated"
-    ZERO_RATED = "zero-rated"
-    SUSPENDED = "suspended"
-    REJECTED = "rejected"
-    BILLED = "billed"
-    CREDITED = "credited"
-
-
-class NotFoundError(StorageError):
-    """There is no such row."""
-
-
-@dataclass(frozen=True)
-class Account:
-    """One subscriber: who pays, where, and what the law there says."""
-
-    account: AccountId
-    zone: str
-    country: str
-    postal_area: str
-    spending_limit_cents: int | None
-    created_ms: int
-
-
-@dataclass(frozen=True)
-class Box:
-    """One set-top box and the account that it is bound to now."""
-
-    box: BoxId
-    serial: str
-    public_key: str
-    account: AccountId
-    epoch: int
-    enrolled_ms: int
-
-
-@dataclass(frozen=True)
-class ChainEnd:
-    """How far a box's epoch is stored, and how far the box said that it had come."""
-
-    box: BoxId
-    epoch: int
-    last_seq: int
-    last_hash: str
-    last_ms: int
-    told_seq: int
-    told_ms: int
-
-    @property
-    def missing(self) -> int:
-        """Positions that the box is known to have used and that are not here yet."""
-        return max(0, self.told_seq - self.last_seq)
-
-
-@dataclass(frozen=True)
-class Link:
-    """One stored message of a chain: the signed bytes, and their place."""
-
-    box: BoxId
-    epoch: int
-    seq: int
-    hash: str
-    kind: str
-    envelope: bytes | None
-    envelope_hash: str
-    received_ms: int
-
-
-@dataclass(frozen=True)
-class OrderRow:
-    """An order as it is rated; the title stands in the annex, which can be removed."""
-
-    box: BoxId
-    epoch: int
-    seq: int
-    account: AccountId | None
-    state: OrderState
-    reason: str
-    kind: str
-    display: str
-    price_cents: int
-    currency: str
-    vat_bp: int
-    placed_ms: int
-    effective_ms: int
-    received_ms: int
-    title_hash: str
-    invoice: str | None
-
-    @property
-    def ref(self) -> str:
-        """The order's identity, for ever: box, epoch and seq."""
-        return f"{self.box}/{self.epoch}/{self.seq}"
-
-
-@dataclass(frozen=True)
-class AnnexRow:
-    """The removable half of an order: which title it was, and how long its rental window is open."""
-
-    box: BoxId
-    epoch: int
-    seq: int
-    account: AccountId
-    offer: str
-    offer_version: int
-    title: str
-    salt: str
-    window_from_ms: int
-    window_until_ms: int
-
-
-@dataclass(frozen=True)
-class Posting:
-    """One line of a ledger entry; the lines of an entry add up to nothing."""
-
-    ledger: str
-    cents: int
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One balanced ledger entry, chained by hash to the one before."""
-
-    entry: int
-    kind: str
-    account: str
-    ref: str
-    month: str
-    text: str
-    currency: str
-    vat_bp: int
-    proof: str
-    at_ms: int
-    postings: tuple[Posting, ...]
-    prev_hash: str
-    hash: str
-
-
-@dataclass(frozen=True)
-class InvoiceLine:
-    """One line of a bill: the display class, never more than the offer allows."""
-
-    order_ref: str
-    text: str
-    placed_ms: int
-    cents: int
-    vat_bp: int
-    late: bool
-
-
-@dataclass(frozen=True)
-class Invoice:
-    """One bill or credit note; amounts in cents, gross = net + vat + rounding."""
-
-    number: str
-    kind: str
-    refers_to: str | None
-    account: AccountId
-    month: str
-    currency: str
-    issued_ms: int
-    gross: int
-    net: int
-    vat: int
-    rounding: int
-    lines: tuple[InvoiceLine, ...]
-
-
-@dataclass(frozen=True)
-class Batch:
-    """One closed export batch: contiguous ledger entries, and what was known to be missing then."""
-
-    batch: int
-    first_entry: int
-    last_entry: int
-    closed_ms: int
-    prev_hash: str
-    root: str
-    missing: str
-    hash: str
-
-
-@dataclass(frozen=True)
-class Alarm:
-    """Something a person has to look at."""
-
-    kind: str
-    box: str
-    account: str
-    detail: str
-    raised_ms: int
-
-
-class BillingTx(Protocol):
+class BillingTx(BooksTx, ForgettingTx, Protocol):
     """One transaction, or one look, at what billing remembers."""
 
     def stamp(self, fact: str, value: str) -> str:
@@ -258,8 +72,28 @@ class BillingTx(Protocol):
         """All boxes, in order."""
         ...
 
+    def release_box(self, box: str, now_ms: int) -> None:
+        """End a box's binding."""
+        ...
+
+    def bind_box(self, box: str, account: str, now_ms: int) -> None:
+        """Bind a box to another account from now on."""
+        ...
+
+    def bound_account(self, box: str, at_ms: int) -> AccountId | None:
+        """The account that a box was bound to at an instant; before the first binding, that one."""
+        ...
+
+    def bindings(self, box: str) -> list[tuple[int, AccountId | None]]:
+        """A box's accounts with the instants from which they held, oldest first; None is released."""
+        ...
+
+    def boxes_with_serial(self, serial: str) -> list[Box]:
+        """The boxes of a serial that are bound now."""
+        ...
+
     def accounts_with_boxes(self) -> Iterator[tuple[AccountId, tuple[BoxId, ...]]]:
-        """Each account that has boxes, with them."""
+        """Each account that has boxes bound to it, with them."""
         ...
 
     # --- chain
@@ -284,8 +118,26 @@ class BillingTx(Protocol):
         ...
 
     # --- catalogue
-    def add_catalogue(self, version: int, envelope: bytes, offers: list[Offer]) -> None:
-        """Store a signed catalogue with its offers."""
+    def add_catalogue(
+        self, version: int, envelope: bytes, offers: list[Offer], promotions: list[Promotion]
+    ) -> None:
+        """Store a signed catalogue with its offers and promotions."""
+        ...
+
+    def promotion(self, promotion: str, version: int) -> Promotion | None:
+        """One version of a promotion."""
+        ...
+
+    def promotion_uses(self, account: str, promotion: str) -> int:
+        """How many orders of an account a promotion has taken cents off, or will once readmitted."""
+        ...
+
+    def law(self, country: str, at_ms: int) -> bytes | None:
+        """A country's terms as the operator set them, newest at an instant, as JSON; None: as packaged."""
+        ...
+
+    def add_law(self, country: str, from_ms: int, terms: bytes) -> None:
+        """Store a country's terms from an instant on."""
         ...
 
     def catalogue(self) -> tuple[int, bytes] | None:
@@ -309,8 +161,12 @@ class BillingTx(Protocol):
         """One order."""
         ...
 
-    def set_order_state(self, order: OrderRow, state: OrderState, reason: str, invoice: str | None) -> None:
-        """Move an order on."""
+    def set_order(self, order: OrderRow) -> None:
+        """Move an order on: its state, reason, price, credit and what has been credited, account and bill."""
+        ...
+
+    def mark_billed(self, orders: list[OrderRow], invoice: str) -> None:
+        """Move rated orders onto their bill; nothing else of them changes."""
         ...
 
     def orders(self, state: OrderState | None, account: str | None, limit: int) -> Iterator[OrderRow]:
@@ -321,16 +177,20 @@ class BillingTx(Protocol):
         """Rated orders of an account that took effect before an instant, oldest first."""
         ...
 
-    def accounts_with_due_orders(self) -> list[AccountId]:
-        """Accounts that have rated orders."""
+    def accounts_with_due_orders(self, after: str, limit: int) -> list[AccountId]:
+        """At most `limit` accounts after one, in order, that have rated orders."""
+        ...
+
+    def orders_of(self, account: str) -> Iterator[OrderRow]:
+        """All orders of an account, oldest first."""
         ...
 
     def order_totals(self) -> dict[OrderState, tuple[int, int]]:
-        """Number and cents of orders by state."""
+        """Number and payable cents (what is left after credits) of orders by state."""
         ...
 
     def orders_since(self, account: str, from_ms: int) -> tuple[int, int]:
-        """Number and cents of an account's paid orders since an instant."""
+        """Number and payable cents of an account's paid orders since an instant."""
         ...
 
     def add_annex(self, row: AnnexRow) -> None:
@@ -341,55 +201,8 @@ class BillingTx(Protocol):
         """The removable half of an order, if it still stands."""
         ...
 
-    def open_window(self, account: str, offer: str, at_ms: int) -> AnnexRow | None:
-        """The account's window for an offer that is open at an instant."""
-        ...
-
-    # --- ledger
-    def last_entry(self) -> tuple[int, str]:
-        """Number and hash of the newest entry; (0, genesis) if there is none."""
-        ...
-
-    def add_entry(self, entry: Entry) -> None:
-        """Store a balanced entry with its postings."""
-        ...
-
-    def entries(self, first: int, last: int) -> Iterator[Entry]:
-        """Entries first to last, in order."""
-        ...
-
-    def ledger_totals(self, last: int | None) -> dict[str, int]:
-        """Cents by ledger account, up to an entry."""
-        ...
-
-    # --- invoices
-    def next_number(self, series: str, year: int) -> int:
-        """Take the next number of a series: gapless, since it is taken in the invoice's transaction."""
-        ...
-
-    def add_invoice(self, invoice: Invoice) -> None:
-        """Store a bill or credit note with its lines."""
-        ...
-
-    def invoice(self, number: str) -> Invoice | None:
-        """One bill or credit note."""
-        ...
-
-    def invoices(self, account: str | None, limit: int) -> Iterator[Invoice]:
-        """Bills and credit notes, newest first."""
-        ...
-
-    # --- export
-    def last_batch(self) -> Batch | None:
-        """The newest batch."""
-        ...
-
-    def batch(self, batch: int) -> Batch | None:
-        """One batch."""
-        ...
-
-    def add_batch(self, batch: Batch) -> None:
-        """Store a closed batch."""
+    def open_window(self, account: str, offer: str, from_ms: int, until_ms: int) -> AnnexRow | None:
+        """The account's first window for an offer that overlaps [from, until)."""
         ...
 
     # --- tokens
