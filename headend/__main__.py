@@ -2,7 +2,18 @@
 
 import click
 
-from headend.cli import analytics, billing, console, directory, installation
+from headend.cli import (
+    analytics,
+    console,
+    directory,
+    export,
+    installation,
+    invoices,
+    offers,
+    orders,
+    rights,
+    subscribers,
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -19,12 +30,19 @@ for command in (
     installation.backup,
     installation.restore,
     directory.directory,
-    billing.account,
-    billing.catalogue,
-    billing.order,
-    billing.invoice,
-    billing.reconcile,
-    billing.export,
+    subscribers.account,
+    subscribers.box,
+    rights.retention_group,
+    offers.catalogue,
+    offers.seller,
+    offers.law,
+    orders.order,
+    orders.dispute,
+    orders.reconcile,
+    invoices.invoice,
+    export.export,
+    export.proof,
+    export.key,
     analytics.release,
     analytics.popularity,
     analytics.budget,

@@ -243,7 +243,8 @@ def create_app(headend: Headend) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MOST_READ
     sides = headend.sides()
     for side in sides:
-        app.register_blueprint(side.blueprint)
+        for blueprint in side.blueprints:
+            app.register_blueprint(blueprint)
     app.register_error_handler(RefusedError, problem)
     app.register_error_handler(StorageError, _storage_problem)
     app.register_error_handler(HTTPException, _http_problem)

@@ -7,7 +7,7 @@ place in the chain (`ChainHead`) is read leniently, before the rest.
 """
 
 import hashlib
-from typing import Annotated, Literal, NewType, TypeVar
+from typing import Annotated, Any, Literal, NewType, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -19,7 +19,9 @@ _T = TypeVar("_T")
 BoxId = NewType("BoxId", str)
 AccountId = NewType("AccountId", str)
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
+SPOKEN_VERSIONS = (PROTOCOL_VERSION - 1, PROTOCOL_VERSION)
+"""What a headend takes, since boxes are updated after it. Version 2 added promotions, and stopped orders."""
 GENESIS = "0" * 64
 """The previous hash of an epoch's first message."""
 MAX_SUBMISSION = 256 * 1024
@@ -62,7 +64,10 @@ class Evidence(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Order(_Message, frozen=True, tag="order"):
-    """An order as the box placed it; `salt` hides the title's hash, `price_cents` is the price shown."""
+    """An order as the box placed it; `salt` hides the title's hash, `price_cents` is the price shown.
+
+    `credit_cents` is what the screen said that the promotion takes off it (since version 2), 0 without one.
+    """
 
     box: Name
     epoch: Position
@@ -76,17 +81,23 @@ class Order(_Message, frozen=True, tag="order"):
     placed_ms: Milliseconds
     salt: Salt
     evidence: Evidence
+    promotion: Name | None = None
+    promotion_version: Position | None = None
+    credit_cents: Cents = 0
 
 
 class Delivery(_Message, frozen=True, tag="delivery"):
-    """Whether an order's title could be viewed; credits need it."""
+    """Whether an order's title could be viewed; credits need it.
+
+    `stopped` (since version 2) says that the household stopped within the offer's preview, uncharged.
+    """
 
     box: Name
     epoch: Position
     seq: Position
     prev: Hash
     order_seq: Position
-    outcome: Literal["confirmed", "failed"]
+    outcome: Literal["confirmed", "failed", "stopped"]
     at_ms: Milliseconds
 
 
@@ -162,11 +173,12 @@ class TokenGrant(Struct, frozen=True, forbid_unknown_fields=True):
     responses: list[str]
 
 
-class Offer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Offer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """One version of an offer; half-open validity, no end means until replaced.
 
     `window_hours` is the rental window in real hours, 0 for a title that is bought. `genre` is an ordered
-    genre, or null for adult titles, which no measure counts.
+    genre, or null for adult titles, which no measure counts. `preview_minutes` is how long after the order it
+    can still be stopped without being charged; left out where there is none, as boxes of version 1 read it.
     """
 
     offer: Name
@@ -182,15 +194,42 @@ class Offer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     display: Literal["title", "class", "amount"]
     valid_from_ms: Milliseconds
     valid_to_ms: Milliseconds | None = None
+    preview_minutes: Annotated[int, Meta(ge=0, le=240)] = 0
 
 
-class Catalogue(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The offers in force, signed by the headend's catalogue key; boxes refuse a lower version."""
+class Promotion(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One version of a promotion: cents off what is ordered, under a category that the bill names.
 
-    v: int = PROTOCOL_VERSION
+    At most `per_account` orders of an account, of the `kinds`; half-open validity. It takes `credit_cents`
+    off, or the whole price, whichever is less.
+    """
+
+    promotion: Name
+    version: Position
+    category: Literal["welcome", "loyalty", "compensation", "campaign"]
+    kinds: Annotated[list[Literal["film", "game"]], Meta(min_length=1, max_length=2)]
+    credit_cents: Annotated[int, Meta(ge=1, le=10_000_000)]
+    currency: Currency
+    per_account: Annotated[int, Meta(ge=1, le=1000)]
+    valid_from_ms: Milliseconds
+    valid_to_ms: Milliseconds
+
+    def takes_off(self, price_cents: int) -> int:
+        """What it takes off a price, in cents."""
+        return min(self.credit_cents, price_cents)
+
+
+class Catalogue(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """The offers in force, signed by the headend's catalogue key; boxes refuse a lower version.
+
+    Promotions are left out where there are none, as boxes of protocol version 1 read it.
+    """
+
+    v: Literal[1] = 1
     version: Position
     issued_ms: Milliseconds
     offers: list[Offer]
+    promotions: list[Promotion] = []
 
 
 def payload_hash(payload: bytes) -> str:
@@ -208,7 +247,6 @@ def encode(message: Struct) -> bytes:
     return msgspec.json.encode(message)
 
 
-_CHAINED: msgspec.json.Decoder[Order | Delivery] = msgspec.json.Decoder(Chained)
 _HEAD = msgspec.json.Decoder(ChainHead)
 
 
@@ -225,27 +263,42 @@ def read_head(payload: bytes) -> ChainHead:
 
 
 def read_chained(payload: bytes) -> Chained:
-    """A chained message of this version, strictly.
+    """A chained message of a version that is spoken, strictly.
 
     Raises:
         UnreadableMessageError: unknown type, field or version, or a value out of bounds.
     """
-    try:
-        message = _CHAINED.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UnreadableMessageError(str(error)) from error
-    if message.v != PROTOCOL_VERSION:
-        raise UnreadableMessageError(f"version {message.v} is not spoken")
+    message: Chained = _decode(payload, Chained)
+    if not _of_its_version(message):
+        raise UnreadableMessageError("a field or a word that its version does not have")
     return message
+
+
+def _of_its_version(message: Chained) -> bool:
+    if message.v > 1:
+        return not isinstance(message, Order) or (message.promotion is None) == (
+            message.promotion_version is None
+        )
+    if isinstance(message, Delivery):
+        return message.outcome != "stopped"
+    return (message.promotion, message.promotion_version, message.credit_cents) == (None, None, 0)
 
 
 def read(payload: bytes, form: type[_T]) -> _T:
     """Any other message of the named line, strictly.
 
     Raises:
-        UnreadableMessageError: it has another form.
+        UnreadableMessageError: it has another form, or a version that is not spoken.
     """
+    message: _T = _decode(payload, form)
+    return message
+
+
+def _decode(payload: bytes, form: Any) -> Any:  # noqa: ANN401 (a Struct or a union of them)
     try:
-        return msgspec.json.decode(payload, type=form)
+        message = msgspec.json.decode(payload, type=form)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableMessageError(str(error)) from error
+    if isinstance(message, _Message) and message.v not in SPOKEN_VERSIONS:
+        raise UnreadableMessageError(f"version {message.v} is not spoken")
+    return message

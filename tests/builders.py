@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from headend.billing import accounts, orders
 from headend.billing.catalogue import publish_catalogue
+from headend.billing.rows import Account, OrderRow
 from headend.billing.sqlite import SqliteBilling
-from headend.billing.store import Account, OrderRow
 from shared import dsse
 from shared.clock import to_ms
 from shared.named import (
@@ -23,6 +23,7 @@ from shared.named import (
     Evidence,
     Offer,
     Order,
+    Promotion,
     encode,
     payload_hash,
 )
@@ -53,11 +54,39 @@ def offer(name: str = "film-1", **changes) -> Offer:
     return Offer(**{**terms, **changes})
 
 
-def billing_store(folder: Path, *offers: Offer) -> SqliteBilling:
+def promotion(name: str = "autumn", **changes) -> Promotion:
+    terms = {
+        "promotion": name,
+        "version": 1,
+        "category": "campaign",
+        "kinds": ["film"],
+        "credit_cents": 200,
+        "currency": "EUR",
+        "per_account": 2,
+        "valid_from_ms": NOW_MS - 30 * DAY,
+        "valid_to_ms": NOW_MS + 30 * DAY,
+    }
+    return Promotion(**{**terms, **changes})
+
+
+def account(name: str = "acc-1", **changes) -> Account:
+    particulars = {
+        "account": AccountId(name),
+        "zone": "Europe/Amsterdam",
+        "country": "NL",
+        "postal_area": "1011",
+        "language": "nl",
+        "spending_limit_cents": None,
+        "created_ms": NOW_MS,
+    }
+    return Account(**{**particulars, **changes})
+
+
+def billing_store(folder: Path, *offers: Offer, promotions: tuple[Promotion, ...] = ()) -> SqliteBilling:
     store = SqliteBilling(folder / "billing.db")
-    account = Account(AccountId("acc-1"), "Europe/Amsterdam", "NL", "1011", None, NOW_MS)
-    store.write(lambda tx: tx.add_account(account))
-    store.write(lambda tx: publish_catalogue(tx, list(offers or (offer(),)), CATALOGUE_KEY, NOW_MS))
+    store.write(lambda tx: tx.add_account(account()))
+    sold = list(offers or (offer(),))
+    store.write(lambda tx: publish_catalogue(tx, sold, CATALOGUE_KEY, NOW_MS, list(promotions)))
     return store
 
 
@@ -73,12 +102,13 @@ class SigningBox:
     seq: int = 0
     prev: str = GENESIS
     sent: list[bytes] = field(default_factory=list)
+    issued_ms: int = NOW_MS
 
     def enrolled(self, renew: str | None = None) -> "SigningBox":
         code = self.store.write(
-            lambda tx: accounts.add_code(tx, self.account, renew, NOW_MS, secrets.token_bytes)
+            lambda tx: accounts.add_code(tx, self.account, renew, self.issued_ms, secrets.token_bytes)
         )
-        answer = accounts.enrol(self.store, self.enrolment(code), NOW_MS, secrets.token_bytes)
+        answer = accounts.enrol(self.store, self.enrolment(code), self.issued_ms, secrets.token_bytes)
         self.box, self.epoch, self.seq, self.prev = answer.box, answer.epoch, 0, GENESIS
         return self
 

@@ -90,7 +90,7 @@ class AnalyticsSide:
         self.publication = Publication(self.store, self._next_week, setup.downloads)
         self.side = Side(
             name="analytics",
-            blueprint=make_blueprint(self.store, self.intake, self.tally),
+            blueprints=(make_blueprint(self.store, self.intake, self.tally),),
             jobs=[Job(RELEASE_JOB, self._release_slot, self._release), self._prune_job()],
             pages=self.publication.pages(),
             tiles=self._tiles,

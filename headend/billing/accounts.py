@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from zoneinfo import ZoneInfo, available_timezones
 
+from headend.billing.laws import COUNTRIES
 from headend.billing.refusals import UnknownCodeError
-from headend.billing.store import Account, BillingStore, BillingTx, Box, NotFoundError
+from headend.billing.rows import Account, Alarm, Box, NotFoundError
+from headend.billing.store import BillingStore, BillingTx
 from headend.kit.http import MalformedError
 from shared import dsse
 from shared.errors import StbError
@@ -16,8 +18,8 @@ from shared.named import AccountId, BoxId, Enrol, Enrolled, read
 
 CODE_DAYS = 30
 _DAY_MS = 86_400_000
-COUNTRIES = ("NL", "BE")
-COLUMNS = ("account", "postal_area", "zone", "country")
+LANGUAGES = ("nl", "fr", "en")
+COLUMNS = ("account", "postal_area", "zone", "country", "language")
 
 
 class BadAccountError(StbError):
@@ -33,7 +35,7 @@ def check_account(account: Account) -> Account:
     """Refuse what could not be billed.
 
     Raises:
-        BadAccountError: an empty or overlong id, an unknown zone or country.
+        BadAccountError: an empty or overlong id, an unknown zone, country or language.
     """
     if not 1 <= len(account.account) <= 64:  # noqa: PLR2004 (as in shared.named.Name)
         raise BadAccountError("an account id has 1 to 64 characters")
@@ -41,12 +43,14 @@ def check_account(account: Account) -> Account:
         raise BadAccountError(f"unknown zone {account.zone!r}")
     if account.country not in COUNTRIES:
         raise BadAccountError(f"unknown country {account.country!r}; there are {', '.join(COUNTRIES)}")
+    if account.language not in LANGUAGES:
+        raise BadAccountError(f"unknown language {account.language!r}; there are {', '.join(LANGUAGES)}")
     ZoneInfo(account.zone)
     return account
 
 
 def read_accounts(text: str, now_ms: int) -> list[Account]:
-    """Read a CSV of accounts with a header row: account, postal_area, zone, country.
+    """Read a CSV of accounts with a header row: account, postal_area, zone, country, language.
 
     Raises:
         BadAccountError: naming every bad row; nothing is half imported.
@@ -78,6 +82,7 @@ def _account_of(row: dict[str, str | None], now_ms: int) -> Account:
         zone=values["zone"],
         country=values["country"],
         postal_area=values["postal_area"],
+        language=values["language"],
         spending_limit_cents=None,
         created_ms=now_ms,
     )
@@ -88,17 +93,52 @@ def add_code(
 ) -> str:
     """Make a one-time enrolment code for an account, or to give a box of it a new key and epoch.
 
-    Only its hash is stored.
+    A box that was released may be renewed for any account: it was resold. Only the code's hash is stored.
 
     Raises:
         NotFoundError: no such account, or no such box in it.
     """
     tx.account(account)
-    if box is not None and tx.box(box).account != account:
-        raise NotFoundError(f"account {account!r} has no box {box!r}")
+    if box is not None and not _may_renew(tx.box(box), account):
+        raise NotFoundError(f"account {account!r} has no box {box!r}; release it first if it was resold")
     code = random_bytes(10).hex().upper()
     tx.add_code(code_hash(code), account, box, now_ms + CODE_DAYS * _DAY_MS)
     return code
+
+
+def _may_renew(box: Box, account: str) -> bool:
+    return box.account == account or box.released_ms is not None
+
+
+def move_box(tx: BillingTx, box: str, account: str, who: str, now_ms: int) -> None:
+    """Bind a box to another account from now on; what it ordered before stays with the old one.
+
+    Raises:
+        NotFoundError: no such box or account.
+        BadAccountError: it is bound to that account, or has been released.
+    """
+    found = tx.box(box)
+    tx.account(account)
+    if found.released_ms is not None:
+        raise BadAccountError(f"box {box!r} has been released; make a code to enrol it anew")
+    if found.account == account:
+        raise BadAccountError(f"box {box!r} is bound to {account!r} already")
+    tx.bind_box(box, account, now_ms)
+    tx.add_audit(now_ms, who, "box moved", box, f"from {found.account} to {account}")
+
+
+def release_box(tx: BillingTx, box: str, who: str, now_ms: int) -> None:
+    """End a box's binding, as it is given back or resold: what it orders from now on waits in suspense.
+
+    Raises:
+        NotFoundError: no such box.
+        BadAccountError: it has been released before.
+    """
+    found = tx.box(box)
+    if found.released_ms is not None:
+        raise BadAccountError(f"box {box!r} has been released")
+    tx.release_box(box, now_ms)
+    tx.add_audit(now_ms, who, "box released", box, f"from {found.account}")
 
 
 def enrol(
@@ -141,11 +181,22 @@ def _enrol(tx: BillingTx, message: Enrol, now_ms: int, random_bytes: Callable[[i
         raise UnknownCodeError("expired")
     if renewed is not None:
         old = tx.box(renewed)
-        box = replace(old, public_key=message.public_key, epoch=old.epoch + 1, enrolled_ms=now_ms)
+        box = replace(
+            old, public_key=message.public_key, account=account, epoch=old.epoch + 1, enrolled_ms=now_ms
+        )
     else:
+        _look_at_serial(tx, message.serial, account, now_ms)
         name = BoxId("bx" + random_bytes(8).hex())
         box = Box(name, message.serial, message.public_key, account, 1, now_ms)
     tx.put_box(box)
     tx.use_code(digest, message.public_key, box.box)
     tx.add_audit(now_ms, "box", "enrolled", box.box, f"epoch {box.epoch}")
     return Enrolled(box.box, box.epoch)
+
+
+def _look_at_serial(tx: BillingTx, serial: str, account: str, now_ms: int) -> None:
+    """A device that is bound to another account still: enrolled all the same, and somebody looks."""
+    for box in tx.boxes_with_serial(serial):
+        if box.account != account:
+            detail = f"serial enrolled for {account} while bound to {box.account}"
+            tx.raise_alarm(Alarm("wrong-binding", box.box, box.account, detail, now_ms), None)

@@ -2,7 +2,8 @@
 
 import csv
 import io
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -11,9 +12,20 @@ from headend.billing.store import BillingTx
 from shared import dsse
 from shared.errors import StbError
 from shared.genres import ORDERED_GENRES
-from shared.named import Catalogue, Offer, encode
+from shared.named import Catalogue, Offer, Promotion, encode
 
-_NUMBERS = ("version", "price_cents", "vat_bp", "window_hours", "valid_from_ms", "valid_to_ms")
+_NUMBERS = (
+    "version",
+    "price_cents",
+    "vat_bp",
+    "window_hours",
+    "valid_from_ms",
+    "valid_to_ms",
+    "preview_minutes",
+    "credit_cents",
+    "per_account",
+)
+T = TypeVar("T", Offer, Promotion)
 
 
 class BadCatalogueError(StbError):
@@ -26,21 +38,38 @@ def read_offers(raw: bytes, form: str) -> list[Offer]:
     Raises:
         BadCatalogueError: with a line for every bad row.
     """
+    return _read_all(raw, form, Offer, check_offer)
+
+
+def read_promotions(raw: bytes, form: str) -> list[Promotion]:
+    """Read promotions as offers are read; in a CSV, `kinds` are separated by spaces.
+
+    Raises:
+        BadCatalogueError: with a line for every bad row.
+    """
+    return _read_all(raw, form, Promotion, check_promotion)
+
+
+def _read_all(raw: bytes, form: str, kind: type[T], check: Callable[[T], T]) -> list[T]:
     rows = _csv_rows(raw) if form == "csv" else _json_rows(raw)
-    offers, faults = [], []
-    for number, row in enumerate(rows, 1):
+    found, faults, seen = [], [], set()
+    # A CSV's first row is its header, so that rows are numbered as a spreadsheet numbers them.
+    for number, row in enumerate(rows, 2 if form == "csv" else 1):
         try:
-            offers.append(check_offer(msgspec.convert(row, Offer)))
+            one = check(msgspec.convert(row, kind))
+            if _name(one) in seen:
+                faults.append(f"row {number}: {_name(one)} stands there twice")
+            seen.add(_name(one))
+            found.append(one)
         except (msgspec.ValidationError, BadCatalogueError) as error:
             faults.append(f"row {number}: {error}")
-    seen: set[str] = set()
-    for number, offer in enumerate(offers, 1):
-        if offer.offer in seen:
-            faults.append(f"row {number}: offer {offer.offer} stands there twice")
-        seen.add(offer.offer)
     if faults:
         raise BadCatalogueError("\n".join(faults))
-    return offers
+    return found
+
+
+def _name(one: Offer | Promotion) -> str:
+    return one.offer if isinstance(one, Offer) else one.promotion
 
 
 def _json_rows(raw: bytes) -> list[Any]:
@@ -58,7 +87,9 @@ def _csv_rows(raw: bytes) -> list[Any]:
         raise BadCatalogueError(f"not a CSV of offers: {error}") from error
 
 
-def _cell(name: str, value: str) -> str | int | None:
+def _cell(name: str, value: str) -> str | int | list[str] | None:
+    if name == "kinds":
+        return value.split()
     if name == "genre" and value == "none":
         return None
     return int(value) if name in _NUMBERS and value.lstrip("-").isdigit() else value
@@ -79,6 +110,11 @@ def check_offer(offer: Offer) -> Offer:
         ),
         (offer.mode == "subscription" and offer.price_cents != 0, "a subscription play has no price"),
         (offer.mode == "rent" and offer.window_hours == 0, "a rental needs window_hours"),
+        (offer.mode == "buy" and offer.window_hours != 0, "a bought title has no window"),
+        (
+            offer.price_cents == 0 and offer.preview_minutes != 0,
+            "what costs nothing needs no preview",
+        ),
     )
     for fault, words in faults:
         if fault:
@@ -86,22 +122,50 @@ def check_offer(offer: Offer) -> Offer:
     return offer
 
 
-def publish_catalogue(
-    tx: BillingTx, offers: list[Offer], key: Ed25519PrivateKey, now_ms: int
-) -> tuple[int, bytes]:
-    """Sign and store the offers as the next version of the catalogue; gives version and envelope.
+def check_promotion(promotion: Promotion) -> Promotion:
+    """What the form alone cannot say.
 
     Raises:
-        BadCatalogueError: an offer's version stands already with other terms.
+        BadCatalogueError: an end before the start, or a kind twice.
     """
-    for offer in offers:
-        stored = tx.offer(offer.offer, offer.version)
-        if stored is not None and stored != offer:
-            raise BadCatalogueError(f"{offer.offer}: version {offer.version} stands already with other terms")
+    if promotion.valid_to_ms <= promotion.valid_from_ms:
+        raise BadCatalogueError(f"{promotion.promotion}: valid_to_ms must lie after valid_from_ms")
+    if len(set(promotion.kinds)) != len(promotion.kinds):
+        raise BadCatalogueError(f"{promotion.promotion}: a kind stands there twice")
+    return promotion
+
+
+def publish_catalogue(
+    tx: BillingTx,
+    offers: list[Offer],
+    key: Ed25519PrivateKey,
+    now_ms: int,
+    promotions: list[Promotion] | None = None,
+) -> tuple[int, bytes]:
+    """Sign and store the offers and promotions as the catalogue's next version; gives version and envelope.
+
+    Raises:
+        BadCatalogueError: a version stands already with other terms.
+    """
+    named: list[Offer | Promotion] = [*offers, *(promotions or [])]
+    faults = [
+        f"{_name(one)}: version {one.version} stands already with other terms"
+        for one in named
+        if _stored(tx, one) not in (None, one)
+    ]
+    if faults:
+        raise BadCatalogueError("\n".join(faults))
     last = tx.catalogue()
     version = 1 if last is None else last[0] + 1
-    payload = encode(Catalogue(version=version, issued_ms=now_ms, offers=offers))
-    envelope = dsse.sign(payload, dsse.PayloadType.CATALOGUE, key, dsse.key_id(key.public_key()))
-    tx.add_catalogue(version, envelope, offers)
-    tx.add_audit(now_ms, "billing", "catalogue published", str(version), f"{len(offers)} offers")
+    catalogue = Catalogue(version=version, issued_ms=now_ms, offers=offers, promotions=promotions or [])
+    envelope = dsse.sign(encode(catalogue), dsse.PayloadType.CATALOGUE, key, dsse.key_id(key.public_key()))
+    tx.add_catalogue(version, envelope, offers, promotions or [])
+    said = f"{len(offers)} offers, {len(promotions or [])} promotions"
+    tx.add_audit(now_ms, "billing", "catalogue published", str(version), said)
     return version, envelope
+
+
+def _stored(tx: BillingTx, one: Offer | Promotion) -> Offer | Promotion | None:
+    if isinstance(one, Offer):
+        return tx.offer(one.offer, one.version)
+    return tx.promotion(one.promotion, one.version)

@@ -6,15 +6,8 @@ from zoneinfo import ZoneInfo
 
 from headend.billing import ledger
 from headend.billing.rating import shown_text
-from headend.billing.store import (
-    Account,
-    BillingStore,
-    BillingTx,
-    Invoice,
-    InvoiceLine,
-    OrderRow,
-    OrderState,
-)
+from headend.billing.rows import Account, Alarm, Invoice, InvoiceLine, OrderRow
+from headend.billing.store import BillingStore, BillingTx
 from shared.clock import from_ms, to_ms
 from shared.errors import StbError
 from shared.money import VatGroup, vat_group
@@ -22,6 +15,8 @@ from shared.named import AccountId
 from shared.weeks import Month
 
 SERIES = "INV"
+AT_A_TIME = 100
+"""Accounts that are billed in one transaction."""
 
 
 class MixedCurrencyError(StbError):
@@ -45,16 +40,21 @@ def invoice_number(series: str, year: int, number: int) -> str:
     return f"{series}-{year:04}-{number:06}"
 
 
-def line_of(order: OrderRow, month: Month, zone: ZoneInfo) -> InvoiceLine:
-    """An order's line; `late` if it took effect before the bill's month."""
-    return InvoiceLine(
+def lines_of(order: OrderRow, month: Month) -> tuple[InvoiceLine, ...]:
+    """An order's line, and its promotion's; `late` if it took effect before the bill's month."""
+    late = Month.parse(order.month) < month
+    line = InvoiceLine(
         order_ref=order.ref,
+        kind="order",
         text=order.display,
         placed_ms=order.effective_ms,
         cents=order.price_cents,
         vat_bp=order.vat_bp,
-        late=Month.of(from_ms(order.effective_ms), zone) < month,
+        late=late,
     )
+    if not order.credit_cents:
+        return (line,)
+    return (line, replace(line, kind="promotion", text=order.category, cents=-order.credit_cents))
 
 
 def as_shown(tx: BillingTx, invoice: Invoice) -> Invoice:
@@ -63,6 +63,8 @@ def as_shown(tx: BillingTx, invoice: Invoice) -> Invoice:
 
 
 def _shown(tx: BillingTx, line: InvoiceLine) -> InvoiceLine:
+    if line.kind != "order" or not line.order_ref:
+        return line
     box, epoch, seq = line.order_ref.rsplit("/", 2)
     annex = tx.annex(box, int(epoch), int(seq))
     offer = None if annex is None else tx.offer(annex.offer, annex.offer_version)
@@ -72,25 +74,30 @@ def _shown(tx: BillingTx, line: InvoiceLine) -> InvoiceLine:
 def raise_invoice(tx: BillingTx, account: Account, month: Month, now_ms: int) -> Invoice | None:
     """Bill what an account ordered up to the end of `month` and was not billed for; None if that is nothing.
 
-    Taken in one transaction: the number, the bill, its ledger entry and the orders' new state.
+    Nothing either while the month is not over in the account's zone. Taken in one transaction: the number,
+    the bill, its ledger entry and the orders' new state.
 
     Raises:
         MixedCurrencyError: the orders are not all of one currency.
     """
     zone = ZoneInfo(account.zone)
-    orders = tx.due_orders(account.account, to_ms(month.end(zone)))
+    end_ms = to_ms(month.end(zone))
+    orders = tx.due_orders(account.account, end_ms) if now_ms >= end_ms else []
     if not orders:
         return None
     if len({order.currency for order in orders}) > 1:
         raise MixedCurrencyError(account.account)
-    lines = tuple(line_of(order, month, zone) for order in orders)
-    groups = vat_groups(lines)
+    lines = tuple(line for order in orders for line in lines_of(order, month))
+    groups = tuple(vat_groups(lines))
     year = from_ms(now_ms).astimezone(zone).year
     invoice = Invoice(
         number=invoice_number(SERIES, year, tx.next_number(SERIES, year)),
         kind="invoice",
         refers_to=None,
         account=account.account,
+        country=account.country,
+        zone=account.zone,
+        language=account.language,
         month=str(month),
         currency=orders[0].currency,
         issued_ms=now_ms,
@@ -99,11 +106,11 @@ def raise_invoice(tx: BillingTx, account: Account, month: Month, now_ms: int) ->
         vat=sum(group.vat for group in groups),
         rounding=sum(group.rounding for group in groups),
         lines=lines,
+        groups=groups,
     )
     tx.add_invoice(invoice)
     ledger.post_entry(tx, _draft(invoice))
-    for order in orders:
-        tx.set_order_state(order, OrderState.BILLED, "", invoice.number)
+    tx.mark_billed(orders, invoice.number)
     return invoice
 
 
@@ -118,22 +125,40 @@ def _draft(invoice: Invoice) -> ledger.Draft:
         vat_bp=0,
         proof="",
         at_ms=invoice.issued_ms,
-        postings=ledger.billing(invoice.gross, invoice.net, invoice.vat, invoice.rounding),
+        amounts=ledger.billing(invoice.gross, invoice.net, invoice.vat, invoice.rounding),
     )
 
 
 def raise_month(store: BillingStore, month: Month, now_ms: int) -> int:
-    """Bill every account that is due; one transaction an account. Gives how many bills were raised.
+    """Bill every account that is due, some at a time, so that memory does not grow; gives how many bills.
 
-    Safe to call again: what is billed is due no more, and an account has one bill a month.
+    Safe to call again: what is billed is due no more, and an account has one bill a month. An account that
+    cannot be billed raises an alarm and holds up nobody else.
     """
-    raised = 0
-    for name in store.read().accounts_with_due_orders():
-        raised += store.write(lambda tx, name=name: _raise_once(tx, name, month, now_ms))  # type: ignore[misc] # mypy cannot infer a lambda with a default
+    raised, last = 0, ""
+    while names := store.read().accounts_with_due_orders(last, AT_A_TIME):
+        last = names[-1]
+        try:
+            raised += store.write(lambda tx, names=names: _raise_some(tx, names, month, now_ms))  # type: ignore[misc] # mypy cannot infer a lambda with a default
+        except StbError:
+            raised += sum(_raise_alone(store, name, month, now_ms) for name in names)
     return raised
 
 
+def _raise_some(tx: BillingTx, names: list[AccountId], month: Month, now_ms: int) -> int:
+    return sum(_raise_once(tx, name, month, now_ms) for name in names)
+
+
+def _raise_alone(store: BillingStore, name: AccountId, month: Month, now_ms: int) -> int:
+    try:
+        return store.write(lambda tx: _raise_once(tx, name, month, now_ms))
+    except StbError as error:
+        alarm = Alarm("not-billed", "", name, f"{month}: {type(error).__name__}", now_ms)
+        store.write(lambda tx: tx.raise_alarm(alarm, None))
+        return 0
+
+
 def _raise_once(tx: BillingTx, name: AccountId, month: Month, now_ms: int) -> int:
-    if any(bill.month == str(month) and bill.kind == "invoice" for bill in tx.invoices(name, 24)):
+    if tx.bill_of(name, str(month)) is not None:
         return 0
     return 0 if raise_invoice(tx, tx.account(name), month, now_ms) is None else 1

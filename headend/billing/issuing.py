@@ -23,8 +23,9 @@ from headend.billing.refusals import (
     WrongTokenKeyError,
     WrongWeekError,
 )
+from headend.billing.rows import Box
 from headend.billing.signer import BlindedMessageError, RsaSigner, Signer
-from headend.billing.store import BillingStore, BillingTx, Box
+from headend.billing.store import BillingStore, BillingTx
 from headend.kit.files import write_once
 from headend.kit.http import MalformedError
 from shared.clock import Clock

@@ -6,11 +6,9 @@ suspended. Identity is (box, epoch, seq), for ever.
 
 import hashlib
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
 
-from headend.billing import credits as corrections
-from headend.billing import ledger
-from headend.billing.rating import HOUR_MS, Reason, TimeBounds, display_text, objection, window_until
+from headend.billing.charging import note_delivery, rate, unreadable
+from headend.billing.rating import TimeBounds
 from headend.billing.refusals import (
     BoxMismatchError,
     EquivocationError,
@@ -20,39 +18,21 @@ from headend.billing.refusals import (
     UnknownEpochError,
     WrongSignatureError,
 )
-from headend.billing.store import (
-    Alarm,
-    AnnexRow,
-    BillingStore,
-    BillingTx,
-    Box,
-    ChainEnd,
-    Link,
-    NotFoundError,
-    OrderRow,
-    OrderState,
-)
+from headend.billing.rows import Alarm, Box, ChainEnd, Link, NotFoundError
+from headend.billing.store import BillingStore, BillingTx
 from headend.kit.http import MalformedError, RefusedError
 from shared import dsse
-from shared.clock import from_ms
 from shared.named import (
     Acknowledgement,
     BoxId,
     ChainHead,
     Delivery,
-    Offer,
     Order,
     UnreadableMessageError,
     payload_hash,
     read_chained,
     read_head,
-    title_hash,
 )
-from shared.weeks import Month
-
-VELOCITY_LIMIT = 20
-"""Paid orders of one account within 24 hours that raise an alarm; they are billed all the same."""
-_DAY_MS = 24 * HOUR_MS
 
 
 @dataclass(frozen=True)
@@ -169,7 +149,7 @@ def _alarm(tx: BillingTx, kind: str, one: Signed, now_ms: int) -> None:
 
 
 def _store(tx: BillingTx, one: Signed, end: ChainEnd, now_ms: int) -> None:
-    message = _readable(one.payload)
+    message = readable(one.payload)
     bounds = TimeBounds(end.last_ms, now_ms)
     told_ms = message.placed_ms if isinstance(message, Order) else getattr(message, "at_ms", 0)
     effective = bounds.effective(told_ms)
@@ -182,145 +162,14 @@ def _store(tx: BillingTx, one: Signed, end: ChainEnd, now_ms: int) -> None:
         case Order():
             rate(tx, message, link, effective)
         case Delivery():
-            note_delivery(tx, message, link)
+            note_delivery(tx, message, link, effective)
         case None:
-            tx.add_order(_unreadable(tx, link, effective))
+            tx.add_order(unreadable(tx, link, effective))
 
 
-def _readable(payload: bytes) -> Order | Delivery | None:
+def readable(payload: bytes) -> Order | Delivery | None:
+    """A chained message of a version that is spoken; None of any other."""
     try:
         return read_chained(payload)
     except UnreadableMessageError:
         return None
-
-
-def rate(tx: BillingTx, order: Order, link: Link, effective_ms: int) -> OrderRow:
-    """Store an order as rated with its ledger entry, zero-rated, or suspended; one order, one outcome."""
-    box = tx.box(link.box)
-    offer = tx.offer(order.offer, order.offer_version)
-    reason = objection(order, offer, effective_ms)
-    state = OrderState.SUSPENDED
-    if reason is Reason.NONE and offer is not None:
-        state, reason = _price(tx, box, offer, effective_ms)
-    row = OrderRow(
-        box=link.box,
-        epoch=link.epoch,
-        seq=link.seq,
-        account=box.account,
-        state=state,
-        reason=reason,
-        kind=offer.kind if offer else "unknown",
-        display=display_text(offer) if offer else "on demand",
-        price_cents=order.price_cents,
-        currency=order.currency,
-        vat_bp=order.vat_bp,
-        placed_ms=order.placed_ms,
-        effective_ms=effective_ms,
-        received_ms=link.received_ms,
-        title_hash=title_hash(order.salt, order.offer),
-        invoice=None,
-    )
-    tx.add_order(row)
-    if offer is not None and state is not OrderState.SUSPENDED:
-        _open(tx, box, offer, order, row)
-    if state is OrderState.RATED:
-        post_usage(tx, row, link)
-        _watch(tx, row)
-    return row
-
-
-def _price(tx: BillingTx, box: Box, offer: Offer, effective_ms: int) -> tuple[OrderState, Reason]:
-    if offer.mode == "subscription" or offer.price_cents == 0:
-        return OrderState.ZERO_RATED, Reason.SUBSCRIPTION
-    if tx.open_window(box.account, offer.offer, effective_ms) is not None:
-        return OrderState.ZERO_RATED, Reason.OPEN_WINDOW
-    return OrderState.RATED, Reason.NONE
-
-
-def _open(tx: BillingTx, box: Box, offer: Offer, order: Order, row: OrderRow) -> None:
-    # A play inside an open window opens no further one, and a subscription play none at all.
-    opens = row.state is OrderState.RATED
-    until = window_until(offer, row.effective_ms) if opens else row.effective_ms
-    tx.add_annex(
-        AnnexRow(
-            box=row.box,
-            epoch=row.epoch,
-            seq=row.seq,
-            account=box.account,
-            offer=offer.offer,
-            offer_version=offer.version,
-            title=offer.title,
-            salt=order.salt,
-            window_from_ms=row.effective_ms,
-            window_until_ms=until,
-        )
-    )
-
-
-def post_usage(tx: BillingTx, row: OrderRow, link: Link, sign: int = 1) -> None:
-    """Post an order's usage to the ledger, or with sign -1 take it back before it was billed."""
-    account = tx.account(row.account or "")
-    ledger.post_entry(
-        tx,
-        ledger.Draft(
-            kind="usage" if sign > 0 else "usage-reversal",
-            account=account.account,
-            ref=row.ref,
-            month=str(Month.of(from_ms(row.effective_ms), ZoneInfo(account.zone))),
-            text=row.display,
-            currency=row.currency,
-            vat_bp=row.vat_bp,
-            proof=f"{link.envelope_hash}:{row.title_hash}",
-            at_ms=link.received_ms,
-            postings=ledger.usage(sign * row.price_cents),
-        ),
-    )
-
-
-def _watch(tx: BillingTx, row: OrderRow) -> None:
-    account = tx.account(row.account or "")
-    placed, _ = tx.orders_since(account.account, row.effective_ms - _DAY_MS)
-    if placed > VELOCITY_LIMIT:
-        day = from_ms(row.effective_ms).date().isoformat()
-        tx.raise_alarm(Alarm("velocity", row.box, account.account, day, row.received_ms), None)
-    limit = account.spending_limit_cents
-    if limit is None:
-        return
-    month = Month.of(from_ms(row.effective_ms), ZoneInfo(account.zone))
-    start = month.start(ZoneInfo(account.zone))
-    _, spent = tx.orders_since(account.account, int(start.timestamp()) * 1000)
-    if spent > limit:
-        tx.raise_alarm(Alarm("over-limit", row.box, account.account, str(month), row.received_ms), None)
-
-
-def _unreadable(tx: BillingTx, link: Link, effective_ms: int) -> OrderRow:
-    return OrderRow(
-        box=link.box,
-        epoch=link.epoch,
-        seq=link.seq,
-        account=tx.box(link.box).account,
-        state=OrderState.SUSPENDED,
-        reason=Reason.UNREADABLE,
-        kind="unknown",
-        display="on demand",
-        price_cents=0,
-        currency="",
-        vat_bp=0,
-        placed_ms=0,
-        effective_ms=effective_ms,
-        received_ms=link.received_ms,
-        title_hash="",
-        invoice=None,
-    )
-
-
-def note_delivery(tx: BillingTx, delivery: Delivery, link: Link) -> None:
-    """A failed delivery is not paid: taken back if it is not billed yet, else credited."""
-    order = tx.order(link.box, link.epoch, delivery.order_seq)
-    if delivery.outcome != "failed" or order is None:
-        return
-    if order.state is OrderState.RATED:
-        post_usage(tx, order, link, sign=-1)
-        tx.set_order_state(order, OrderState.ZERO_RATED, Reason.DELIVERY_FAILED, None)
-    elif order.state is OrderState.BILLED:
-        corrections.credit_order(tx, order, Reason.DELIVERY_FAILED, link.received_ms)

@@ -6,8 +6,9 @@ from zoneinfo import ZoneInfo
 from flask import render_template
 
 from headend.billing.invoices import as_shown
-from headend.billing.reconcile import reconcile
-from headend.billing.store import BillingStore, BillingTx, OrderState
+from headend.billing.reconcile import missing, reconcile
+from headend.billing.rows import OrderState
+from headend.billing.store import BillingStore, BillingTx
 from headend.kit.side import PagePart, Tile
 from shared.clock import from_ms
 from shared.money import Money
@@ -68,7 +69,7 @@ class Pages:
     def boxes(self, args: dict[str, str]) -> str:  # noqa: ARG002 (every page part takes the query)
         """Gaps in chains and alarms: what a person has to look at."""
         look = self._store.read()
-        gaps = [end for end in look.chain_ends() if end.missing]
+        gaps = list(missing(look))
         return self._render("boxes.html", gaps=gaps, alarms=list(look.alarms(PAGE_SIZE)))
 
     def reconciliation(self, args: dict[str, str]) -> str:  # noqa: ARG002 (every page part takes the query)

@@ -6,9 +6,10 @@ Nothing is billed on a guess: an order that does not fit the offer it names wait
 from dataclasses import dataclass
 from enum import StrEnum
 
-from shared.named import Offer, Order
+from shared.named import Offer, Order, Promotion
 
 HOUR_MS = 3_600_000
+MINUTE_MS = 60_000
 CLOCK_TOLERANCE_MS = 5 * 60_000
 """How much later than its receipt an order may say that it was placed before its clock is called wrong."""
 FOREVER_MS = 253_402_300_799_999
@@ -25,10 +26,17 @@ class Reason(StrEnum):
     PRICE_MISMATCH = "price-mismatch"
     CURRENCY_MISMATCH = "currency-mismatch"
     VAT_MISMATCH = "vat-mismatch"
+    VAT_NOT_IN_FORCE = "vat-not-in-force"
     NO_EVIDENCE = "no-evidence"
+    UNKNOWN_PROMOTION = "unknown-promotion"
+    PROMOTION_NOT_VALID = "promotion-not-valid"
+    PROMOTION_MISMATCH = "promotion-mismatch"
+    PROMOTION_USED_UP = "promotion-used-up"
+    UNBOUND = "unbound"
     OPEN_WINDOW = "open-window"
     SUBSCRIPTION = "subscription"
     DELIVERY_FAILED = "delivery-failed"
+    STOPPED_IN_PREVIEW = "stopped-in-preview"
 
 
 @dataclass(frozen=True)
@@ -48,23 +56,60 @@ class TimeBounds:
         return min(max(placed_ms, self.neighbour_ms), latest)
 
 
-def objection(order: Order, offer: Offer | None, effective_ms: int) -> Reason:
+@dataclass(frozen=True)
+class Terms:
+    """What an order is held against: the offer and promotion that it names, and the law where it is billed.
+
+    `uses` is how often the promotion has served the account before.
+    """
+
+    offer: Offer | None
+    promotion: Promotion | None
+    uses: int
+    vat_rates: frozenset[int]
+
+
+def objection(order: Order, terms: Terms, effective_ms: int) -> Reason:
     """Why the order cannot be rated as it stands; `Reason.NONE` if it can."""
+    offer = terms.offer
     if offer is None:
         return Reason.UNKNOWN_OFFER
     checks = (
         (order.price_cents == offer.price_cents, Reason.PRICE_MISMATCH),
         (order.currency == offer.currency, Reason.CURRENCY_MISMATCH),
         (order.vat_bp == offer.vat_bp, Reason.VAT_MISMATCH),
-        (_valid(offer, effective_ms), Reason.OFFER_NOT_VALID),
+        (offer.price_cents == 0 or order.vat_bp in terms.vat_rates, Reason.VAT_NOT_IN_FORCE),
+        (_within(effective_ms, offer.valid_from_ms, offer.valid_to_ms), Reason.OFFER_NOT_VALID),
         (_proven(order, offer), Reason.NO_EVIDENCE),
+    )
+    fault = next((reason for holds, reason in checks if not holds), Reason.NONE)
+    return fault or _promotion_objection(order, offer, terms, effective_ms)
+
+
+def _promotion_objection(order: Order, offer: Offer, terms: Terms, effective_ms: int) -> Reason:
+    promotion = terms.promotion
+    if order.promotion is None:
+        return Reason.NONE if order.credit_cents == 0 else Reason.PROMOTION_MISMATCH
+    if promotion is None:
+        return Reason.UNKNOWN_PROMOTION
+    suits = offer.kind in promotion.kinds and order.currency == promotion.currency
+    checks = (
+        (
+            suits and order.credit_cents == promotion.takes_off(offer.price_cents),
+            Reason.PROMOTION_MISMATCH,
+        ),
+        (
+            _within(effective_ms, promotion.valid_from_ms, promotion.valid_to_ms),
+            Reason.PROMOTION_NOT_VALID,
+        ),
+        (terms.uses < promotion.per_account, Reason.PROMOTION_USED_UP),
     )
     return next((reason for holds, reason in checks if not holds), Reason.NONE)
 
 
-def _valid(offer: Offer, effective_ms: int) -> bool:
-    until = FOREVER_MS if offer.valid_to_ms is None else offer.valid_to_ms
-    return offer.valid_from_ms - CLOCK_TOLERANCE_MS <= effective_ms < until + CLOCK_TOLERANCE_MS
+def _within(at_ms: int, from_ms: int, to_ms: int | None) -> bool:
+    until = FOREVER_MS if to_ms is None else to_ms
+    return from_ms - CLOCK_TOLERANCE_MS <= at_ms < until + CLOCK_TOLERANCE_MS
 
 
 def _proven(order: Order, offer: Offer) -> bool:
@@ -79,6 +124,14 @@ def window_until(offer: Offer, effective_ms: int) -> int:
     if offer.window_hours == 0:
         return FOREVER_MS
     return effective_ms + offer.window_hours * HOUR_MS
+
+
+def stopped_in_preview(offer: Offer | None, effective_ms: int, stopped_ms: int) -> bool:
+    """Whether an order was stopped before it is charged: within its offer's preview (half-open).
+
+    A stop that says that it was before its order is a clock's fault, and counts as at once.
+    """
+    return offer is not None and max(0, stopped_ms - effective_ms) < offer.preview_minutes * MINUTE_MS
 
 
 def display_text(offer: Offer) -> str:

@@ -4,17 +4,23 @@ placed = billed + credited + zero-rated + suspended + rejected + not yet due + i
 to nothing, and is the batches plus a tail.
 """
 
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from headend.billing import ledger
-from headend.billing.store import BillingTx, OrderState
+from headend.billing.rows import Alarm, ChainEnd, MonthTotals, OrderState
+from headend.billing.store import BillingTx
+
+GAP_ALARM_MS = 24 * 3_600_000
+"""How long a gap may stand, since boxes send again by themselves, before somebody has to look."""
 
 
 @dataclass(frozen=True)
 class Reconciliation:
     """Orders by where they stand, cents beside them, and whether everything adds up.
 
-    `in_flight` are positions that boxes told of and that are not here; one may be a delivery report.
+    Cents are payable, less what has been credited. `in_flight` are positions that boxes told of and that are
+    not here; one may be a delivery report.
     """
 
     received: int
@@ -49,11 +55,37 @@ class Reconciliation:
         )
 
 
+@dataclass(frozen=True)
+class MonthReconciliation:
+    """One usage month: orders by state, payable cents of each, and cents credited since."""
+
+    month: str
+    orders: dict[str, int]
+    cents: dict[str, int]
+    credited_cents: int
+
+    @property
+    def received(self) -> int:
+        """All orders of the month."""
+        return sum(self.orders.values())
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Positions that a box told of and that are not here, and since when (Unix milliseconds)."""
+
+    box: str
+    epoch: int
+    first: int
+    last: int
+    since_ms: int
+
+
 def reconcile(tx: BillingTx) -> Reconciliation:
     """Count and add up what stands now."""
     totals = tx.order_totals()
-    ends = list(tx.chain_ends())
-    cents = tx.ledger_totals(None)
+    gaps = list(missing(tx))
+    cents = tx.ledger_totals(1, None)
     last_batch = tx.last_batch()
 
     def count(state: OrderState) -> int:
@@ -70,14 +102,51 @@ def reconcile(tx: BillingTx) -> Reconciliation:
         suspended=count(OrderState.SUSPENDED),
         rejected=count(OrderState.REJECTED),
         not_yet_due=count(OrderState.RATED),
-        in_flight=sum(end.missing for end in ends),
-        boxes_with_gaps=sum(1 for end in ends if end.missing),
+        in_flight=sum(gap.last - gap.first + 1 for gap in gaps),
+        boxes_with_gaps=len({gap.box for gap in gaps}),
         billed_cents=value(OrderState.BILLED),
         not_yet_due_cents=value(OrderState.RATED),
         suspended_cents=value(OrderState.SUSPENDED),
         ledger_sum=sum(cents.values()),
-        unbilled_cents=cents.get(ledger.UNBILLED, 0),
-        receivable_cents=cents.get(ledger.RECEIVABLE, 0),
+        unbilled_cents=cents["unbilled"],
+        receivable_cents=cents["receivable"],
         entries=tx.last_entry()[0],
         entries_in_batches=0 if last_batch is None else last_batch.last_entry,
     )
+
+
+def by_month(tx: BillingTx) -> list[MonthReconciliation]:
+    """The same by usage month, oldest first."""
+    months: dict[str, list[MonthTotals]] = defaultdict(list)
+    for total in tx.month_totals():
+        months[total.month].append(total)
+    return [
+        MonthReconciliation(
+            month,
+            {total.state.value: total.orders for total in totals},
+            {total.state.value: total.cents for total in totals},
+            sum(total.credited_cents for total in totals),
+        )
+        for month, totals in sorted(months.items())
+    ]
+
+
+def missing(tx: BillingTx) -> Iterator[Missing]:
+    """What is missing of every box, since when."""
+    for end in tx.chain_ends():
+        if end.missing:
+            yield _missing(end)
+
+
+def _missing(end: ChainEnd) -> Missing:
+    return Missing(end.box, end.epoch, end.last_seq + 1, end.told_seq, end.gap_ms)
+
+
+def raise_gap_alarms(tx: BillingTx, now_ms: int) -> int:
+    """Raise an alarm for every gap that has stood for a day; gives how many are new."""
+    raised = 0
+    for gap in list(missing(tx)):
+        if now_ms - gap.since_ms >= GAP_ALARM_MS:
+            detail = f"epoch {gap.epoch}, from seq {gap.first}, since {gap.since_ms}"
+            raised += tx.raise_alarm(Alarm("gap", gap.box, tx.box(gap.box).account, detail, now_ms), None)
+    return raised

@@ -14,11 +14,13 @@ from flask import Blueprint, Response, request
 from headend.billing import accounts, issuing, orders, pages, reconcile
 from headend.billing.invoices import raise_month
 from headend.billing.issuing import Issuer, TokenKeys
+from headend.billing.pull import make_pull
 from headend.billing.refusals import BoxMismatchError, NotPublishedError, UnknownEpochError
+from headend.billing.retention import job_retention
 from headend.billing.sqlite import SqliteBilling
 from headend.billing.store import BillingStore, BillingTx
 from headend.kit.http import MalformedError, RefusedError, Tally, body_of, json_answer, problem
-from headend.kit.jobs import Job, Slot, week_slot
+from headend.kit.jobs import Job, Slot, day_slot, week_slot
 from headend.kit.side import Side
 from headend.kit.storage import StorageError
 from shared.clock import Clock, to_ms
@@ -74,8 +76,14 @@ class BillingSide:
         self.tally = Tally()
         self.side = Side(
             name="billing",
-            blueprint=self._blueprint(),
-            jobs=[self._job_draw(), self._job_invoices(), self._job_forget()],
+            blueprints=(self._blueprint(), self._pull()),
+            jobs=[
+                self._job_draw(),
+                self._job_invoices(),
+                self._job_forget(),
+                self._job_gaps(),
+                job_retention(self.store, setup.clock, setup.zone),
+            ],
             pages=pages.make_pages(self.store, setup.zone),
             tiles=lambda roles: pages.tiles(self.store.read(), roles, self.now_ms()),
             metrics=self._metrics,
@@ -123,6 +131,9 @@ class BillingSide:
             blueprint.add_url_rule(path, answer.__name__.strip("_"), answer, methods=[method])
         blueprint.register_error_handler(RefusedError, self._refuse)
         return blueprint
+
+    def _pull(self) -> Blueprint:
+        return make_pull(self.store, self.setup.billing_key, self.now_ms, self.tally)
 
     def _refuse(self, refusal: RefusedError) -> Response:
         self.tally.add(refusal.name)
@@ -227,6 +238,20 @@ class BillingSide:
     def _invoices(self, slot: Slot) -> None:
         raise_month(self.store, Month.parse(slot.name), self.now_ms())
         self.store.write(lambda tx: tx.claim("invoices", slot.name, self.now_ms()))
+
+    def _job_gaps(self) -> Job:
+        """Raise an alarm for what boxes told of a day ago and that is still missing."""
+        return Job("gaps", self._next_gaps, self._gaps)
+
+    def _next_gaps(self) -> Slot:
+        return day_slot(self.store.read().last_slot("gaps"), self.setup.clock.now(), self.setup.zone)
+
+    def _gaps(self, slot: Slot) -> None:
+        def work(tx: BillingTx) -> None:
+            if tx.claim("gaps", slot.name, self.now_ms()):
+                reconcile.raise_gap_alarms(tx, self.now_ms())
+
+        self.store.write(work)
 
     # --- what the composition root asks for
     def token_keys(self, week: Week) -> dict[str, bytes]:

@@ -1,12 +1,38 @@
 """Suspense: orders that wait for a person, with reason, age and value; decisions leave audit entries."""
 
-from headend.billing.orders import post_usage
-from headend.billing.store import BillingTx, Link, NotFoundError, OrderRow, OrderState
+from dataclasses import dataclass, replace
+
+from headend.billing import charging
+from headend.billing.laws import law_of
+from headend.billing.orders import readable
+from headend.billing.rating import Reason, display_text
+from headend.billing.rows import Link, NotFoundError, OrderRow, OrderState
+from headend.billing.store import BillingTx
+from shared import dsse
 from shared.errors import StbError
+from shared.named import Offer, Order
 
 
 class NotSuspendedError(StbError):
-    """The order does not wait in suspense."""
+    """The order does not wait in suspense, or cannot be decided on in this way."""
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What an operator puts right: which offer was meant, a lower price in cents, whose order it was."""
+
+    offer: tuple[str, int] | None = None
+    price_cents: int | None = None
+    account: str | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Who decides, why, and when (Unix milliseconds)."""
+
+    why: str
+    who: str
+    now_ms: int
 
 
 def find_suspended(tx: BillingTx, ref: str) -> tuple[OrderRow, Link]:
@@ -28,7 +54,7 @@ def find_suspended(tx: BillingTx, ref: str) -> tuple[OrderRow, Link]:
     return order, link
 
 
-def reject(tx: BillingTx, ref: str, why: str, who: str, now_ms: int) -> None:
+def reject(tx: BillingTx, ref: str, decision: Decision) -> None:
     """Decide that a suspended order is never billed.
 
     Raises:
@@ -36,20 +62,95 @@ def reject(tx: BillingTx, ref: str, why: str, who: str, now_ms: int) -> None:
         NotSuspendedError: it is not suspended.
     """
     order, _ = find_suspended(tx, ref)
-    tx.set_order_state(order, OrderState.REJECTED, order.reason, None)
-    tx.add_audit(now_ms, who, "order rejected", ref, why)
+    tx.set_order(replace(order, state=OrderState.REJECTED))
+    tx.add_audit(decision.now_ms, decision.who, "order rejected", ref, decision.why)
 
 
-def readmit(tx: BillingTx, ref: str, why: str, who: str, now_ms: int) -> None:
+def readmit(tx: BillingTx, ref: str, decision: Decision) -> OrderRow:
     """Decide that a suspended order is billed at the price that was shown.
+
+    What could not be read is read again, since the headend may have learnt its version meanwhile.
 
     Raises:
         NotFoundError: no such order.
-        NotSuspendedError: it is not suspended, or says no price that could be billed.
+        NotSuspendedError: it is not suspended, or says no price, currency, VAT rate or account to bill by.
     """
-    order, link = find_suspended(tx, ref)
-    if not order.currency or order.price_cents <= 0:
-        raise NotSuspendedError(f"order {ref} shows no price; it can only be rejected")
-    post_usage(tx, order, link)
-    tx.set_order_state(order, OrderState.RATED, f"readmitted: {order.reason}", None)
-    tx.add_audit(now_ms, who, "order readmitted", ref, why)
+    return _admit(tx, ref, Correction(), decision, "order readmitted")
+
+
+def correct(tx: BillingTx, ref: str, correction: Correction, decision: Decision) -> OrderRow:
+    """Decide that a suspended order is billed as corrected; never at more than the price shown.
+
+    Raises:
+        NotFoundError: no such order, offer version or account.
+        NotSuspendedError: it is not suspended, the price is higher than shown, or it can still not be billed.
+    """
+    return _admit(tx, ref, correction, decision, "order corrected")
+
+
+def _admit(tx: BillingTx, ref: str, correction: Correction, decision: Decision, what: str) -> OrderRow:
+    found, link = find_suspended(tx, ref)
+    message = _message(link)
+    row, offer = _corrected(tx, _read_again(tx, found, link, message), message, correction)
+    _check(tx, row)
+    reason = f"{what.removeprefix('order ')}: {found.reason}"
+    meant = None if offer is None or message is None else (offer, message.salt)
+    admitted = charging.readmit(tx, replace(row, reason=reason), meant, decision.now_ms)
+    tx.add_audit(decision.now_ms, decision.who, what, ref, decision.why)
+    return admitted
+
+
+def _message(link: Link) -> Order | None:
+    if link.envelope is None:
+        return None
+    message = readable(dsse.read(link.envelope).unverified_payload)
+    return message if isinstance(message, Order) else None
+
+
+def _read_again(tx: BillingTx, row: OrderRow, link: Link, message: Order | None) -> OrderRow:
+    if row.reason != Reason.UNREADABLE or message is None:
+        return row
+    return replace(charging.row_of(tx, message, link, row.effective_ms), state=OrderState.SUSPENDED)
+
+
+def _corrected(
+    tx: BillingTx, row: OrderRow, message: Order | None, correction: Correction
+) -> tuple[OrderRow, Offer | None]:
+    named = correction.offer or ((message.offer, message.offer_version) if message else None)
+    offer = None if named is None else tx.offer(*named)
+    if correction.offer is not None and offer is None:
+        raise NotFoundError(f"no offer {correction.offer[0]} of version {correction.offer[1]}")
+    if correction.offer is not None and offer is not None:
+        row = replace(row, kind=offer.kind, display=display_text(offer), vat_bp=offer.vat_bp)
+    if correction.account is not None:
+        account = tx.account(correction.account)
+        row = replace(row, account=account.account, month=charging.month_of(account, row.effective_ms))
+    if correction.price_cents is not None:
+        row = _at_price(tx, row, correction.price_cents)
+    return row, offer
+
+
+def _at_price(tx: BillingTx, row: OrderRow, cents: int) -> OrderRow:
+    if not 0 < cents <= row.price_cents:
+        raise NotSuspendedError(f"order {row.ref} showed {row.price_cents} cents; it is never billed at more")
+    country = tx.account(row.account).country if row.account else "NL"
+    currency = law_of(tx, country, row.effective_ms).currency
+    # The price says what is to be paid; the promotion that was shown has no part in it any more.
+    return replace(row, price_cents=cents, currency=currency, promotion="", category="", credit_cents=0)
+
+
+def _check(tx: BillingTx, row: OrderRow) -> None:
+    if row.account is None:
+        raise NotSuspendedError(f"order {row.ref} is nobody's; say whose with a correction, or reject it")
+    law = law_of(tx, tx.account(row.account).country, row.effective_ms)
+    faults = (
+        (row.price_cents <= 0, "shows no price; it can only be rejected"),
+        (row.currency != law.currency, f"is not in {law.currency}; correct its price, or reject it"),
+        (
+            row.vat_bp not in law.rates_on(row.effective_ms),
+            "says a VAT rate that is not in force; correct its offer, or reject it",
+        ),
+    )
+    for fault, words in faults:
+        if fault:
+            raise NotSuspendedError(f"order {row.ref} {words}")

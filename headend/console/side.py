@@ -49,7 +49,7 @@ class ConsoleSide:
         self._frame = Frame(settings, store, self._access, self.operators, random_bytes)
         self.side = Side(
             name="console",
-            blueprint=self._blueprint(),
+            blueprints=(self._blueprint(),),
             jobs=[],
             pages=[],
             tiles=self._tiles,

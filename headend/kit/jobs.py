@@ -9,8 +9,9 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
@@ -19,6 +20,9 @@ from shared.system_clock import SystemClock
 from shared.weeks import Week
 
 log = logging.getLogger(__name__)
+
+DAILY_AT = time(4, 30)
+"""When daily jobs are due, local time: after both hours that a change of the clocks can touch."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,16 @@ def week_slot(done: str | None, first: Week, due: Callable[[Week], datetime]) ->
     """The slot of the first week that a weekly job has not done."""
     week = first if done is None else Week.parse(done).plus(1)
     return Slot(str(week), due(week))
+
+
+def day_slot(done: str | None, now: datetime, zone: ZoneInfo) -> Slot:
+    """The slot of a daily job, due in the small hours: the day after the last one done, or today's if later.
+
+    What a day has missed the next one does as well, so that days gone by are not caught up one by one.
+    """
+    today = now.astimezone(zone).date()
+    day = today if done is None else max(date.fromisoformat(done) + timedelta(days=1), today)
+    return Slot(day.isoformat(), datetime.combine(day, DAILY_AT, tzinfo=zone).astimezone(UTC))
 
 
 class Jobs:

@@ -89,7 +89,7 @@ class Side:
     """
 
     name: str
-    blueprint: Blueprint
+    blueprints: tuple[Blueprint, ...]
     jobs: list[Job]
     pages: list[PagePart]
     tiles: Callable[[frozenset[str]], list[Tile]]

@@ -6,12 +6,12 @@ from headend.billing import accounts
 from headend.billing.accounts import BadAccountError, enrol, read_accounts
 from headend.billing.catalogue import BadCatalogueError, publish_catalogue, read_offers
 from headend.billing.refusals import UnknownCodeError
-from headend.billing.store import NotFoundError
+from headend.billing.rows import NotFoundError
 from headend.kit.http import MalformedError
 from shared.named import encode
 from tests.builders import CATALOGUE_KEY, DAY, NOW_MS, SigningBox, offer
 
-HEADER = "account,postal_area,zone,country\n"
+HEADER = "account,postal_area,zone,country,language\n"
 
 
 def code_for(store, box=None):
@@ -61,15 +61,22 @@ def test_a_code_for_an_account_or_box_that_does_not_exist_is_refused(store):
 
 
 def test_accounts_are_read_from_csv():
-    found = read_accounts(HEADER + "a-1,1011,Europe/Amsterdam,NL\na-2,2000,Europe/Brussels,BE\n", NOW_MS)
+    found = read_accounts(
+        HEADER + "a-1,1011,Europe/Amsterdam,NL,nl\na-2,2000,Europe/Brussels,BE,fr\n", NOW_MS
+    )
     assert [(one.account, one.country) for one in found] == [("a-1", "NL"), ("a-2", "BE")]
 
 
 def test_every_bad_row_is_named_and_nothing_is_half_imported():
-    text = HEADER + "a-1,1011,Europe/Amsterdam,NL\n,1,Europe/Amsterdam,NL\na-1,1,Mars/Base,NL\na-3,1,x\n"
+    text = HEADER + (
+        "a-1,1011,Europe/Amsterdam,NL,nl\n,1,Europe/Amsterdam,NL,nl\n"
+        "a-1,1,Mars/Base,NL,nl\na-3,1,x\na-4,1,Europe/Amsterdam,NL,xx\n"
+    )
     with pytest.raises(BadAccountError) as error:
         read_accounts(text, NOW_MS)
-    assert [line.split(":")[0] for line in str(error.value).splitlines()] == ["row 3", "row 4", "row 5"]
+    assert [line.split(":")[0] for line in str(error.value).splitlines()] == [
+        f"row {number}" for number in (3, 4, 5, 6)
+    ]
 
 
 def test_offers_are_read_from_csv_and_json_alike():

@@ -1,4 +1,6 @@
 import sqlite3
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -9,10 +11,10 @@ from headend.billing import credits as corrections
 from headend.billing import ledger
 from headend.billing.invoices import as_shown, raise_month, vat_groups
 from headend.billing.reconcile import reconcile
-from headend.billing.store import InvoiceLine, OrderState, Posting
+from headend.billing.rows import InvoiceLine, OrderState
 from shared.clock import to_ms
 from shared.weeks import Month
-from tests.builders import DAY, NOW_MS, SigningBox
+from tests.builders import DAY, HOUR, NOW_MS, SigningBox, account, billing_store, offer
 
 OCTOBER, NOVEMBER = Month(2026, 10), Month(2026, 11)
 THIRD_OF_NOVEMBER = to_ms(datetime(2026, 11, 3, 1, tzinfo=UTC))
@@ -20,7 +22,8 @@ THIRD_OF_NOVEMBER = to_ms(datetime(2026, 11, 3, 1, tzinfo=UTC))
 
 def lines(*cents, rate=2100):
     return tuple(
-        InvoiceLine(f"b/1/{n}", "film", 0, amount, rate, late=False) for n, amount in enumerate(cents)
+        InvoiceLine(f"b/1/{n}", "order", "film", 0, amount, rate, late=False)
+        for n, amount in enumerate(cents)
     )
 
 
@@ -113,14 +116,16 @@ def test_all_credits_of_a_bill_add_up_to_it_exactly(cents, rng):
     left = before
     for line in order:
         after = tuple(other for other in left if other != line)
-        total = [a + b for a, b in zip(total, corrections.credit_parts(left, after), strict=True)]
+        for group in corrections.credit_groups(left, after):
+            parts = (group.gross, group.net, group.vat, group.rounding)
+            total = [a + b for a, b in zip(total, parts, strict=True)]
         left = after
     (group,) = vat_groups(before)
     assert total == [group.gross, group.net, group.vat, group.rounding]
 
 
 def test_an_entry_that_does_not_balance_is_refused(store):
-    draft = ledger.Draft("usage", "a", "r", "2026-10", "", "EUR", 0, "", 0, (Posting("unbilled", 1),))
+    draft = ledger.Draft("usage", "a", "r", "2026-10", "", "EUR", 0, "", 0, ledger.Amounts(unbilled=1))
     with pytest.raises(ledger.UnbalancedError):
         store.write(lambda tx: ledger.post_entry(tx, draft))
 
@@ -130,9 +135,20 @@ def test_the_database_itself_refuses_to_unbalance_or_edit_the_books(store, box):
     connection = sqlite3.connect(store.storage.path)
     for change in (
         "UPDATE entries SET account = 'x'",
-        "DELETE FROM postings",
-        "INSERT INTO postings VALUES (1, 9, 'unbilled', 5)",
-        "INSERT INTO entries VALUES (2,'k','a','r','m','t','EUR',0,'p',0,'h','h2')",
+        "DELETE FROM entries",
+        "UPDATE entries SET account = '', ref = '', text = '', proof = ''",
+        (
+            "INSERT INTO entries SELECT 2,kind,account,'r',month,text,currency,vat_bp,proof,at_ms,"
+            "unbilled + 1,usage,0,0,0,0,hash,'h' FROM entries"
+        ),
+        (
+            "INSERT INTO entries SELECT 3,kind,account,'r',month,text,currency,vat_bp,proof,at_ms,"
+            "unbilled,usage,0,0,0,0,hash,'h' FROM entries"
+        ),
+        (
+            "INSERT INTO entries SELECT 2,kind,account,'r',month,text,currency,vat_bp,proof,at_ms,"
+            "unbilled,usage,0,0,0,0,'another','h' FROM entries"
+        ),
     ):
         with pytest.raises(sqlite3.IntegrityError):
             connection.execute(change)
@@ -148,3 +164,107 @@ def test_the_subscriber_sees_the_title_where_its_offer_may_show_it_and_while_the
     assert [line.text for line in as_shown(store.read(), bill).lines] == ["A Very Particular Film", "film"]
     store.storage.write(lambda db: db.execute("DELETE FROM annex"))
     assert as_shown(store.read(), bill) == bill
+
+
+RAISING = """
+import sys
+from pathlib import Path
+from headend.billing.invoices import raise_month
+from headend.billing.sqlite import SqliteBilling
+from shared.weeks import Month
+store = SqliteBilling(Path(sys.argv[1]))
+sys.stdin.readline()
+print(raise_month(store, Month(2026, 10), int(sys.argv[2])))
+store.close()
+"""
+
+
+def test_numbers_are_gapless_and_nobody_is_billed_twice_when_processes_bill_at_once(tmp_path):
+    store = billing_store(tmp_path)
+    names = [f"many-{number:03}" for number in range(250)]
+    for name in names:
+        store.write(lambda tx, name=name: tx.add_account(account(name)))
+        box = SigningBox(store, account=name).enrolled()
+        box.submit(box.order())
+    command = [sys.executable, "-c", RAISING, str(store.storage.path), str(THIRD_OF_NOVEMBER)]
+    running = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    for one in running:
+        one.stdin.write("\n")
+        one.stdin.flush()
+    raised = [int(one.communicate(timeout=60)[0]) for one in running]
+    assert sum(raised) == 250
+    numbers = sorted(bill.number for bill in store.read().invoices(None, 1000))
+    assert numbers == [f"INV-2026-{number:06}" for number in range(1, 251)]
+    assert reconcile(store.read()).closes
+    store.close()
+
+
+def test_a_month_that_is_not_over_in_the_accounts_zone_is_not_billed_yet(tmp_path):
+    store = billing_store(tmp_path)
+    store.write(lambda tx: tx.add_account(account("west", zone="America/New_York")))
+    box = SigningBox(store, account="west").enrolled()
+    box.submit(box.order())
+    midnight_in_amsterdam = to_ms(datetime(2026, 10, 31, 23, tzinfo=UTC))
+    assert raise_month(store, OCTOBER, midnight_in_amsterdam) == 0
+    assert raise_month(store, OCTOBER, midnight_in_amsterdam + 5 * HOUR) == 1
+    store.close()
+
+
+def test_an_account_that_cannot_be_billed_raises_an_alarm_and_holds_up_nobody(store, box):
+    store.write(lambda tx: tx.add_account(account("acc-0")))
+    broken = SigningBox(store, account="acc-0").enrolled()
+    broken.submit(broken.order())
+    place(box, 0, 3)
+    broken.submit(broken.order("film-2", price_cents=399))
+    store.storage.write(
+        lambda db: db.execute("UPDATE orders SET currency = 'USD' WHERE account = 'acc-0' AND seq = 2")
+    )
+    assert raise_month(store, OCTOBER, THIRD_OF_NOVEMBER) == 1
+    alarm = next(iter(store.read().alarms(1)))
+    assert (alarm.kind, alarm.account, alarm.detail) == ("not-billed", "acc-0", "2026-10: MixedCurrencyError")
+
+
+@pytest.mark.parametrize("count", [1, 10, 99])
+def test_vat_taken_per_line_would_not_be_what_is_on_the_bill(count):
+    """The trap: ten lines of 4.99, each net rounded alone, make 49.85."""
+    (group,) = vat_groups(lines(*[499] * count))
+    assert group.gross == 499 * count
+    per_line_net = count * round(499 / 1.21)
+    if count == 10:
+        assert per_line_net + round(per_line_net * 0.21) == 4985
+
+
+def test_the_hour_that_occurs_twice_is_billed_once(store, box):
+    """25 October 2026 has 25 hours in Amsterdam: 02:30 occurs twice, and October 745 hours."""
+    for hour in (0, 1):
+        at = to_ms(datetime(2026, 10, 25, hour, 30, tzinfo=UTC))
+        name, price = ("film-1", 499) if hour == 0 else ("film-2", 399)
+        box.submit(box.order(name, at_ms=at, price_cents=price), now_ms=at)
+    raise_month(store, OCTOBER, THIRD_OF_NOVEMBER)
+    raise_month(store, NOVEMBER, THIRD_OF_NOVEMBER + 30 * DAY)
+    bills = list(store.read().invoices(None, 10))
+    assert [(bill.month, bill.gross) for bill in bills] == [("2026-10", 898)]
+
+
+def test_half_past_ten_at_night_utc_on_the_last_of_july_is_august(tmp_path):
+    at = to_ms(datetime(2026, 7, 31, 22, 30, tzinfo=UTC))
+    store = billing_store(tmp_path, offer(valid_from_ms=0))
+    box = SigningBox(store, issued_ms=at - DAY).enrolled()
+    box.submit(box.order(at_ms=at), now_ms=at)
+    assert box.stored(1).month == "2026-08"
+    assert raise_month(store, Month(2026, 7), THIRD_OF_NOVEMBER) == 0
+    assert raise_month(store, Month(2026, 8), THIRD_OF_NOVEMBER) == 1
+    store.close()
+
+
+def test_an_order_of_three_months_ago_is_billed_however_late_it_comes(store, box):
+    second = SigningBox(store).enrolled()
+    late = second.order(at_ms=NOW_MS)
+    for month in (10, 11, 12):
+        raise_month(store, Month(2026, month), THIRD_OF_NOVEMBER + (month - 10) * 30 * DAY)
+    second.submit(late, now_ms=THIRD_OF_NOVEMBER + 65 * DAY)
+    raise_month(store, Month(2027, 1), THIRD_OF_NOVEMBER + 95 * DAY)
+    (bill,) = store.read().invoices(None, 10)
+    assert (bill.month, bill.lines[0].late, bill.lines[0].placed_ms) == ("2027-01", True, NOW_MS)

@@ -5,10 +5,13 @@ from hypothesis import strategies as st
 
 from headend.billing import refusals
 from headend.billing.reconcile import reconcile
-from headend.billing.store import Account, OrderState
+from headend.billing.rows import OrderState
+from headend.billing.sqlite_books import LEDGERS
 from headend.kit.http import MalformedError
-from shared.named import GENESIS, AccountId, Evidence
-from tests.builders import DAY, GOOD, HOUR, NOW_MS, SigningBox, billing_store
+from shared.named import GENESIS, Evidence
+from tests.builders import DAY, GOOD, HOUR, NOW_MS, SigningBox, account, billing_store
+
+NOTHING = dict.fromkeys(LEDGERS, 0)
 
 
 def alarms(store):
@@ -18,7 +21,7 @@ def alarms(store):
 def test_an_order_is_rated_acknowledged_and_in_the_ledger(store, box):
     assert box.submit(box.order()).ack == 1
     assert box.stored(1).state is OrderState.RATED
-    assert store.read().ledger_totals(None) == {"unbilled": 499, "usage": -499}
+    assert store.read().ledger_totals(1, None) == {**NOTHING, "unbilled": 499, "usage": -499}
 
 
 def test_a_resend_gets_the_same_acknowledgement_and_is_not_billed_again(store, box):
@@ -182,7 +185,7 @@ def test_a_wrong_clock_is_bounded_by_the_neighbour_and_the_receipt(store, box):
 def test_a_failed_delivery_takes_an_unbilled_order_back(store, box):
     box.submit(box.order(), box.delivery(1, "failed"))
     assert (box.stored(1).state, box.stored(1).reason) == (OrderState.ZERO_RATED, "delivery-failed")
-    assert store.read().ledger_totals(None) == {"unbilled": 0, "usage": 0}
+    assert store.read().ledger_totals(1, None) == NOTHING
     box.submit(box.order())
     assert box.stored(3).state is OrderState.RATED, "the window of an order that failed is not open"
 
@@ -210,7 +213,7 @@ def test_many_orders_a_day_raise_an_alarm_and_are_billed(tmp_path):
 
 
 def test_spending_over_the_limit_raises_an_alarm_and_is_billed(store):
-    limited = Account(AccountId("acc-2"), "Europe/Amsterdam", "NL", "1011", 500, NOW_MS)
+    limited = account("acc-2", spending_limit_cents=500)
     store.write(lambda tx: tx.add_account(limited))
     box = SigningBox(store, account="acc-2").enrolled()
     box.submit(box.order(), box.order("film-2", price_cents=399))

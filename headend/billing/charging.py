@@ -1,0 +1,262 @@
+"""Charging: what becomes of an order once it is taken. One order, one outcome, in one transaction."""
+
+from dataclasses import replace
+from zoneinfo import ZoneInfo
+
+from headend.billing import credits as corrections
+from headend.billing import ledger
+from headend.billing.laws import law_of
+from headend.billing.rating import (
+    HOUR_MS,
+    Reason,
+    Terms,
+    display_text,
+    objection,
+    stopped_in_preview,
+    window_until,
+)
+from headend.billing.rows import Account, Alarm, AnnexRow, Link, NotFoundError, OrderRow, OrderState
+from headend.billing.store import BillingTx
+from shared.clock import from_ms, to_ms
+from shared.named import Delivery, Offer, Order, title_hash
+from shared.weeks import Month
+
+VELOCITY_LIMIT = 20
+"""Paid orders of one account within 24 hours that raise an alarm; they are billed all the same."""
+_DAY_MS = 24 * HOUR_MS
+UNKNOWN = "on demand"
+"""What is said of an order whose offer nobody knows."""
+
+
+def rate(tx: BillingTx, order: Order, link: Link, effective_ms: int) -> OrderRow:
+    """Store an order as rated with its ledger entry, zero-rated, or suspended."""
+    offer = tx.offer(order.offer, order.offer_version)
+    row = row_of(tx, order, link, effective_ms)
+    reason = _objection(tx, row, order)
+    if reason is Reason.NONE and offer is not None:
+        row = _decided(tx, row, offer)
+    else:
+        row = replace(row, state=OrderState.SUSPENDED, reason=reason)
+    tx.add_order(row)
+    if row.state is not OrderState.SUSPENDED and offer is not None:
+        _carry_out(tx, row, (offer, order.salt), link.received_ms)
+    _look_at_binding(tx, row)
+    return row
+
+
+def readmit(tx: BillingTx, row: OrderRow, meant: tuple[Offer, str] | None, now_ms: int) -> OrderRow:
+    """Charge what waited in suspense, as `row` says now; `meant` are its offer and salt, if they are known.
+
+    If the account has a window open for the same title, before or after it, the subscriber pays once: this
+    order is zero-rated.
+    """
+    if meant is None:
+        charged = replace(row, state=OrderState.RATED)
+        tx.set_order(charged)
+        post_usage(tx, charged, _message(tx, charged), now_ms)
+        return charged
+    offer, _ = meant
+    decided = _decided(tx, row, offer)
+    tx.set_order(decided)
+    _carry_out(tx, decided, meant, now_ms)
+    return decided
+
+
+def _message(tx: BillingTx, row: OrderRow) -> Link:
+    link = tx.link(row.box, row.epoch, row.seq)
+    if link is None:
+        raise NotFoundError(f"no message {row.ref}")
+    return link
+
+
+def row_of(tx: BillingTx, order: Order, link: Link, effective_ms: int) -> OrderRow:
+    """An order as its message says it, not yet held against anything."""
+    offer = tx.offer(order.offer, order.offer_version)
+    promotion = tx.promotion(order.promotion or "", order.promotion_version or 0)
+    account = tx.bound_account(link.box, effective_ms)
+    return OrderRow(
+        box=link.box,
+        epoch=link.epoch,
+        seq=link.seq,
+        account=account,
+        state=OrderState.RATED,
+        reason=Reason.NONE,
+        kind=offer.kind if offer else "unknown",
+        display=display_text(offer) if offer else UNKNOWN,
+        price_cents=order.price_cents,
+        currency=order.currency,
+        vat_bp=order.vat_bp,
+        placed_ms=order.placed_ms,
+        effective_ms=effective_ms,
+        received_ms=link.received_ms,
+        title_hash=title_hash(order.salt, order.offer),
+        month=month_of(None if account is None else tx.account(account), effective_ms),
+        promotion=order.promotion or "",
+        category=promotion.category if promotion else "",
+        # What is shown can be any number; what it could take off cannot be more than the price.
+        credit_cents=min(order.credit_cents, order.price_cents),
+        credited_cents=0,
+        invoice=None,
+    )
+
+
+def month_of(account: Account | None, effective_ms: int) -> str:
+    """The usage month in the account's zone; in UTC where nobody knows the account."""
+    zone = ZoneInfo("UTC" if account is None else account.zone)
+    return str(Month.of(from_ms(effective_ms), zone))
+
+
+def _objection(tx: BillingTx, row: OrderRow, order: Order) -> Reason:
+    if row.account is None:
+        return Reason.UNBOUND
+    promotion = order.promotion
+    terms = Terms(
+        offer=tx.offer(order.offer, order.offer_version),
+        promotion=tx.promotion(promotion, order.promotion_version or 0) if promotion else None,
+        uses=tx.promotion_uses(row.account, promotion) if promotion else 0,
+        vat_rates=law_of(tx, tx.account(row.account).country, row.effective_ms).rates_on(row.effective_ms),
+    )
+    return objection(order, terms, row.effective_ms)
+
+
+def _decided(tx: BillingTx, row: OrderRow, offer: Offer) -> OrderRow:
+    """Rated, or zero-rated with the reason; a promotion is not used up by what costs nothing anyway."""
+    reason = Reason.NONE
+    if offer.mode == "subscription" or offer.price_cents == 0:
+        reason = Reason.SUBSCRIPTION
+    elif tx.open_window(row.account or "", offer.offer, row.effective_ms, _until(row, offer)) is not None:
+        reason = Reason.OPEN_WINDOW
+    if reason is Reason.NONE:
+        return replace(row, state=OrderState.RATED)
+    return replace(row, state=OrderState.ZERO_RATED, reason=reason, promotion="", category="", credit_cents=0)
+
+
+def _until(row: OrderRow, offer: Offer) -> int:
+    """The end of what to look for an overlap with: the order's own moment, or its window if it waited."""
+    waited = row.state is OrderState.SUSPENDED
+    return window_until(offer, row.effective_ms) if waited else row.effective_ms + 1
+
+
+def _carry_out(tx: BillingTx, row: OrderRow, meant: tuple[Offer, str], now_ms: int) -> None:
+    offer, salt = meant
+    rated = row.state is OrderState.RATED
+    tx.add_annex(
+        AnnexRow(
+            box=row.box,
+            epoch=row.epoch,
+            seq=row.seq,
+            account=tx.account(row.account or "").account,
+            offer=offer.offer,
+            offer_version=offer.version,
+            title=offer.title,
+            salt=salt,
+            window_from_ms=row.effective_ms,
+            # A play inside an open window opens no further one, and a subscription play none at all.
+            window_until_ms=window_until(offer, row.effective_ms) if rated else row.effective_ms,
+        )
+    )
+    if rated:
+        post_usage(tx, row, _message(tx, row), now_ms)
+        _watch(tx, row)
+
+
+def post_usage(tx: BillingTx, row: OrderRow, link: Link, at_ms: int, *, back: bool = False) -> None:
+    """Post an order's usage and its promotion's credit to the ledger, or take both back before it is billed.
+
+    `link` is the order's own message, `at_ms` the moment of posting.
+    """
+    sign, suffix = (-1, "-reversal") if back else (1, "")
+    draft = ledger.Draft(
+        kind=f"usage{suffix}",
+        account=row.account or "",
+        ref=row.ref,
+        month=row.month,
+        text=row.display,
+        currency=row.currency,
+        vat_bp=row.vat_bp,
+        proof=f"{link.envelope_hash}:{row.title_hash}",
+        at_ms=at_ms,
+        amounts=ledger.usage(sign * row.price_cents),
+    )
+    ledger.post_entry(tx, draft)
+    if row.credit_cents:
+        off = ledger.usage(-sign * row.credit_cents)
+        ledger.post_entry(tx, replace(draft, kind=f"promotion{suffix}", text=row.category, amounts=off))
+
+
+def _watch(tx: BillingTx, row: OrderRow) -> None:
+    account = tx.account(row.account or "")
+    placed, _ = tx.orders_since(account.account, row.effective_ms - _DAY_MS)
+    if placed > VELOCITY_LIMIT:
+        day = from_ms(row.effective_ms).date().isoformat()
+        tx.raise_alarm(Alarm("velocity", row.box, account.account, day, row.received_ms), None)
+    limit = account.spending_limit_cents
+    if limit is None:
+        return
+    zone = ZoneInfo(account.zone)
+    _, spent = tx.orders_since(account.account, to_ms(Month.parse(row.month).start(zone)))
+    if spent > limit:
+        tx.raise_alarm(Alarm("over-limit", row.box, account.account, row.month, row.received_ms), None)
+
+
+def _look_at_binding(tx: BillingTx, row: OrderRow) -> None:
+    """An order of a time at which the box was bound elsewhere goes to that account, and somebody looks."""
+    box = tx.box(row.box)
+    now_bound = None if box.released_ms is not None else box.account
+    if row.account != now_bound:
+        detail = f"epoch {row.epoch}, seq {row.seq}: ordered under {row.account or 'no account'}"
+        tx.raise_alarm(Alarm("wrong-binding", row.box, row.account or "", detail, row.received_ms), None)
+
+
+def unreadable(tx: BillingTx, link: Link, effective_ms: int) -> OrderRow:
+    """The row of an authentic message that cannot be read: it waits, and blocks nothing."""
+    account = tx.bound_account(link.box, effective_ms)
+    return OrderRow(
+        box=link.box,
+        epoch=link.epoch,
+        seq=link.seq,
+        account=account,
+        state=OrderState.SUSPENDED,
+        reason=Reason.UNREADABLE,
+        kind="unknown",
+        display=UNKNOWN,
+        price_cents=0,
+        currency="",
+        vat_bp=0,
+        placed_ms=0,
+        effective_ms=effective_ms,
+        received_ms=link.received_ms,
+        title_hash="",
+        month=month_of(None if account is None else tx.account(account), effective_ms),
+        promotion="",
+        category="",
+        credit_cents=0,
+        credited_cents=0,
+        invoice=None,
+    )
+
+
+def note_delivery(tx: BillingTx, delivery: Delivery, link: Link, effective_ms: int) -> None:
+    """What could not be viewed, or was stopped within its preview, is not paid: taken back, or credited."""
+    order = tx.order(link.box, link.epoch, delivery.order_seq)
+    reason = _not_paid(tx, delivery, order, effective_ms)
+    if order is None or reason is Reason.NONE:
+        return
+    if order.state is OrderState.RATED:
+        post_usage(tx, order, _message(tx, order), link.received_ms, back=True)
+        tx.set_order(replace(order, state=OrderState.ZERO_RATED, reason=reason))
+    elif order.state is OrderState.SUSPENDED:
+        tx.set_order(replace(order, state=OrderState.ZERO_RATED, reason=reason))
+    elif order.state is OrderState.BILLED:
+        corrections.credit_order(tx, order, reason, link.received_ms)
+
+
+def _not_paid(tx: BillingTx, delivery: Delivery, order: OrderRow | None, effective_ms: int) -> Reason:
+    if order is None:
+        return Reason.NONE
+    if delivery.outcome == "failed":
+        return Reason.DELIVERY_FAILED
+    annex = tx.annex(order.box, order.epoch, order.seq)
+    offer = None if annex is None else tx.offer(annex.offer, annex.offer_version)
+    stopped = delivery.outcome == "stopped" and stopped_in_preview(offer, order.effective_ms, effective_ms)
+    return Reason.STOPPED_IN_PREVIEW if stopped else Reason.NONE
