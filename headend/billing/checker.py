@@ -1,27 +1,41 @@
-"""The receiver's check of export batches, with the public key alone.
+"""The receiver's check of export batches, with the public key alone, line by line.
 
-For each batch: (1) the signature is billing's, over these bytes; (2) the header continues the batch
-before (number, entries, hash); (3) the rows are gapless, each hashes to what it says and to the next one's
-previous; (4) each entry balances; (5) count, totals and Merkle root are the trailer's; (6) the CSV is the
-one that was signed. The verdict is the first that does not hold.
+For each batch: (1) its head is billing's, and over these bytes; (2) it was not taken before; (3) head and
+header are one batch, which continues the one before (number, entries, hash); (4) the rows are gapless, each
+hashes to what it says and to the next one's previous, and balances; (5) count, totals and Merkle root are the
+trailer's; (6) every other file of the batch is on its signed list, as it stands. The verdict is the first
+that does not hold. What was taken can be remembered from one run to the next.
 """
 
 import hashlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from msgspec import Struct, field
 
-from headend.billing import ledger
-from headend.billing.exports import FORMAT
-from headend.billing.merkle import leaf_hash, root_of
-from headend.billing.store import Entry, Posting
+from headend.billing import heads, ledger, merkle
+from headend.billing.formats.jsonl import Header, Trailer
+from headend.billing.heads import HEAD_SUFFIX, LIST_SUFFIX, Head, ListedFile
+from headend.billing.rows import Entry
+from headend.kit.files import write_file
 from shared import dsse
 from shared.errors import StbError
 from shared.named import GENESIS
+
+_T = TypeVar("_T")
+
+ROWS_SUFFIX = ".jsonl"
+_LEDGERS = ("unbilled", "usage", "receivable", "revenue", "vat", "rounding")
+_Line = Header | Entry | Trailer
+_LINE = msgspec.json.Decoder[_Line](_Line)
+_SAME = ("batch", "first_entry", "last_entry", "closed_ms", "prev_hash")
+_MOST_SIGNED = 65_536
+"""Bytes of a head or list that are read at all, as shared.dsse has it."""
 
 
 class Verdict(StrEnum):
@@ -45,19 +59,23 @@ class BatchError(StbError):
         self.verdict = verdict
 
 
-@dataclass(frozen=True)
-class Taken:
-    """What a receiver remembers of the last batch that it took."""
+class BadTakenError(StbError):
+    """The file in which a receiver remembers what it took cannot be read."""
+
+
+class Taken(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a receiver remembers: the last batch that it took, and the hash of every one by its number."""
 
     batch: int = 0
     last_entry: int = 0
     hash: str = GENESIS
     entry_hash: str = GENESIS
+    seen: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Checked:
-    """The verdict on one batch file."""
+    """The verdict on one batch."""
 
     name: str
     verdict: Verdict
@@ -65,111 +83,184 @@ class Checked:
     entries: int = 0
 
 
-def check_folder(folder: Path, key: Ed25519PublicKey) -> list[Checked]:
-    """Check every batch of a folder in the order of their numbers."""
-    taken, seen, found = Taken(), dict[int, str](), list[Checked]()
-    for path in sorted(folder.glob("BILL-*.jsonl")):
+def read_taken(path: Path) -> Taken:
+    """What `write_taken` remembered; nothing yet, if there is no such file.
+
+    Raises:
+        BadTakenError: there is one, and it cannot be read.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Taken)
+    except FileNotFoundError:
+        return Taken()
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadTakenError(f"{path}: {error}") from error
+
+
+def write_taken(path: Path, taken: Taken) -> None:
+    """Remember what was taken."""
+    write_file(path, msgspec.json.encode(taken))
+
+
+def check_folder(folder: Path, key: Ed25519PublicKey, taken: Taken) -> tuple[list[Checked], Taken]:
+    """Check every batch of a folder in the order of their numbers; gives what is taken afterwards."""
+    found = list[Checked]()
+    for name in _names(folder):
         try:
-            after = check_batch(path, key, taken, seen)
-            found.append(Checked(path.name, Verdict.OK, "holds", after.last_entry - taken.last_entry))
+            after = check_batch(folder, name, key, taken)
+            found.append(Checked(name, Verdict.OK, "holds", after.last_entry - taken.last_entry))
             taken = after
         except BatchError as error:
-            found.append(Checked(path.name, error.verdict, str(error)))
-    return found
+            found.append(Checked(name, error.verdict, str(error)))
+    return found, taken
 
 
-def check_batch(path: Path, key: Ed25519PublicKey, taken: Taken, seen: dict[int, str]) -> Taken:
-    """Check one batch against what was taken before; `seen` maps numbers to hashes and is added to.
+def _names(folder: Path) -> list[str]:
+    suffixes = (ROWS_SUFFIX, HEAD_SUFFIX)
+    return sorted({path.name.split(".")[0] for end in suffixes for path in folder.glob(f"BILL-*{end}")})
+
+
+def check_batch(folder: Path, name: str, key: Ed25519PublicKey, taken: Taken) -> Taken:
+    """Check one batch, by the name that its files begin with, against what was taken before.
 
     Raises:
         BatchError: with the verdict.
     """
-    raw = _bytes_of(path)
-    statement = _statement(path, key)
-    digest = hashlib.sha256(raw).hexdigest()
-    if statement["jsonl_sha256"] != digest:
-        raise BatchError(Verdict.SIGNATURE, "other bytes than were signed")
-    number = statement["batch"]
-    if number in seen:
-        same = seen[number] == digest
-        verdict = Verdict.DUPLICATE if same else Verdict.CONFLICT
-        raise BatchError(verdict, f"batch {number} was taken before" + ("" if same else " with other bytes"))
-    header, rows, trailer = _lines(raw)
-    _check_header(header, statement, taken)
-    entry_hash = _check_rows(rows, header, taken)
-    _check_trailer(rows, trailer, statement)
-    table = path.with_suffix(".csv")
-    if table.exists() and hashlib.sha256(_bytes_of(table)).hexdigest() != statement["csv_sha256"]:
-        raise BatchError(Verdict.SIGNATURE, "the CSV holds other bytes than were signed")
-    seen[number] = digest
-    return Taken(number, header["last_entry"], digest, entry_hash)
+    rows = folder / f"{name}{ROWS_SUFFIX}"
+    head = _signed(folder / f"{name}{HEAD_SUFFIX}", key, heads.read_head)  # 1
+    if _file_hash(rows) != head.jsonl_sha256:
+        raise BatchError(Verdict.SIGNATURE, f"{rows.name} holds other bytes than were signed")
+    _check_new(head, taken)  # 2
+    entry_hash = _check_lines(rows, head, taken)  # 3, 4, 5
+    _check_files(folder, name, head, key)  # 6
+    return Taken(
+        batch=head.batch,
+        last_entry=head.last_entry,
+        hash=head.jsonl_sha256,
+        entry_hash=entry_hash,
+        seen={**taken.seen, head.batch: head.jsonl_sha256},
+    )
 
 
-def _bytes_of(path: Path) -> bytes:
+def _signed(path: Path, key: Ed25519PublicKey, form: Callable[[bytes, Ed25519PublicKey], _T]) -> _T:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return form(file.read(_MOST_SIGNED + 1), key)
+    except OSError as error:
+        raise BatchError(Verdict.UNREADABLE, f"{path.name}: {error.strerror}") from error
+    except dsse.DsseError as error:
+        raise BatchError(Verdict.SIGNATURE, f"{path.name}: {error}") from error
+    except heads.UnreadableHeadError as error:
+        raise BatchError(Verdict.UNREADABLE, f"{path.name}: {error}") from error
+
+
+def _file_hash(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise BatchError(Verdict.UNREADABLE, f"{path.name}: {error.strerror}") from error
 
 
-def _statement(path: Path, key: Ed25519PublicKey) -> dict[str, Any]:
-    envelope = _bytes_of(path.with_name(path.name.removesuffix(".jsonl") + ".sig.json"))
-    try:
-        statement = msgspec.json.decode(dsse.verify(envelope, dsse.PayloadType.EXPORT, key))
-    except dsse.DsseError as error:
-        raise BatchError(Verdict.SIGNATURE, str(error)) from error
-    if statement.get("format") != FORMAT:
-        raise BatchError(Verdict.UNREADABLE, "another format")
-    return dict(statement)
+def _check_new(head: Head, taken: Taken) -> None:
+    before = taken.seen.get(head.batch)
+    if before == head.jsonl_sha256:
+        raise BatchError(Verdict.DUPLICATE, f"batch {head.batch} was taken before")
+    if before is not None:
+        raise BatchError(Verdict.CONFLICT, f"batch {head.batch} was taken before with other bytes")
 
 
-def _lines(raw: bytes) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, Any]]:
+def _check_lines(path: Path, head: Head, taken: Taken) -> str:
+    """Check the rows as they are read; gives the last entry's hash."""
+    with path.open("rb") as file:
+        lines = (_line(raw) for raw in file)
+        _check_header(next(lines, None), head, taken)
+        rows = _Rows(head, taken.entry_hash)
+        trailer = _take_entries(lines, rows)
+        if next(lines, None) is not None:
+            raise BatchError(Verdict.UNREADABLE, "something follows the trailer")
+    rows.check_trailer(trailer)
+    return rows.entry_hash
+
+
+def _line(raw: bytes) -> _Line:
     try:
-        lines = [msgspec.json.decode(line, type=dict[str, Any]) for line in raw.splitlines()]
-        kinds = [line["row"] for line in lines]
-    except (msgspec.DecodeError, KeyError) as error:
+        line: _Line = _LINE.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BatchError(Verdict.UNREADABLE, str(error)) from error
-    if kinds != ["header", *["entry"] * (len(lines) - 2), "trailer"]:
-        raise BatchError(Verdict.UNREADABLE, "not a header, entries and a trailer")
-    return lines[0], lines[1:-1], lines[-1]
+    return line
 
 
-def _check_header(header: dict[str, Any], statement: dict[str, Any], taken: Taken) -> None:
-    if header["batch"] != statement["batch"] or header["prev_hash"] != statement["prev_hash"]:
-        raise BatchError(Verdict.CHAIN, "header and signature name different batches")
-    if header["batch"] != taken.batch + 1 or header["first_entry"] != taken.last_entry + 1:
+def _check_header(header: _Line | None, head: Head, taken: Taken) -> None:
+    if not isinstance(header, Header):
+        raise BatchError(Verdict.UNREADABLE, "there is no header")
+    if any(getattr(header, name) != getattr(head, name) for name in _SAME):
+        raise BatchError(Verdict.CHAIN, "header and head say different things")
+    if header.batch != taken.batch + 1 or header.first_entry != taken.last_entry + 1:
         raise BatchError(Verdict.GAP, f"batch {taken.batch + 1} from entry {taken.last_entry + 1} comes next")
-    if header["prev_hash"] != taken.hash:
+    if header.prev_hash != taken.hash:
         raise BatchError(Verdict.CHAIN, "does not follow the batch that was taken before")
 
 
-def _check_rows(rows: list[dict[str, Any]], header: dict[str, Any], taken: Taken) -> str:
-    if [row["entry"] for row in rows] != list(range(header["first_entry"], header["last_entry"] + 1)):
-        raise BatchError(Verdict.GAP, "entries are missing")
-    previous = taken.entry_hash
-    for row in rows:
-        entry = _entry(row)
-        if entry.prev_hash != previous or ledger.entry_hash(entry) != entry.hash:
+def _take_entries(lines: Iterator[_Line], rows: "_Rows") -> Trailer:
+    for line in lines:
+        if isinstance(line, Trailer):
+            return line
+        if not isinstance(line, Entry):
+            raise BatchError(Verdict.UNREADABLE, "a second header")
+        rows.take(line)
+    raise BatchError(Verdict.UNREADABLE, "there is no trailer")
+
+
+class _Rows:
+    """The entries of a batch as they pass: what comes next, sums and Merkle tree so far."""
+
+    def __init__(self, head: Head, entry_hash: str) -> None:
+        self.entry_hash = entry_hash
+        self._head = head
+        self._next = head.first_entry
+        self._totals = dict.fromkeys(_LEDGERS, 0)
+        self._tree = merkle.Tree()
+
+    def take(self, entry: Entry) -> None:
+        if entry.entry != self._next or entry.entry > self._head.last_entry:
+            raise BatchError(Verdict.GAP, f"entry {entry.entry} stands where {self._next} should")
+        if entry.prev_hash != self.entry_hash or ledger.entry_hash(entry) != entry.hash:
             raise BatchError(Verdict.CHAIN, f"entry {entry.entry} does not hash to what it says")
-        if sum(posting.cents for posting in entry.postings) != 0:
+        cents = {name: getattr(entry, name) for name in _LEDGERS}
+        if sum(cents.values()) != 0:
             raise BatchError(Verdict.TOTALS, f"entry {entry.entry} does not balance")
-        previous = entry.hash
-    return previous
+        for name, moved in cents.items():
+            self._totals[name] += moved
+        self._tree.add([merkle.leaf_hash(bytes.fromhex(entry.hash))])
+        self._next, self.entry_hash = entry.entry + 1, entry.hash
+
+    def check_trailer(self, trailer: Trailer) -> None:
+        if self._next != self._head.last_entry + 1:
+            raise BatchError(Verdict.GAP, f"entries from {self._next} on are missing")
+        if trailer.count != self._tree.size or trailer.totals != self._totals:
+            raise BatchError(Verdict.TOTALS, "count or totals are not those of the rows")
+        if not self._tree.root().hex() == trailer.root == self._head.root:
+            raise BatchError(Verdict.CHAIN, "the Merkle root is not that of the rows")
 
 
-def _entry(row: dict[str, Any]) -> Entry:
-    values = {name: value for name, value in row.items() if name not in {"row", "postings"}}
-    postings = tuple(Posting(ledger_name, cents) for ledger_name, cents in row["postings"])
-    return Entry(postings=postings, **values)
+def _check_files(folder: Path, name: str, head: Head, key: Ed25519PublicKey) -> None:
+    """Whether each further file of the batch is one that was signed; one that is not here is not missed."""
+    path = folder / f"{name}{LIST_SUFFIX}"
+    listed = dict[str, ListedFile]()
+    if path.exists():
+        files = _signed(path, key, heads.read_files)
+        if (files.batch, files.jsonl_sha256) != (head.batch, head.jsonl_sha256):
+            raise BatchError(Verdict.SIGNATURE, f"{path.name} is the list of another batch")
+        listed = {one.name: one for one in files.files}
+    own = {f"{name}{suffix}" for suffix in (ROWS_SUFFIX, HEAD_SUFFIX, LIST_SUFFIX)}
+    for other in sorted(folder.glob(f"{name}.*")):
+        if other.name not in own:
+            _check_file(other, listed.get(other.name))
 
 
-def _check_trailer(rows: list[dict[str, Any]], trailer: dict[str, Any], statement: dict[str, Any]) -> None:
-    totals = dict.fromkeys(trailer["totals"], 0)
-    for row in rows:
-        for name, cents in row["postings"]:
-            totals[name] = totals.get(name, 0) + cents
-    if trailer["count"] != len(rows) or trailer["totals"] != totals:
-        raise BatchError(Verdict.TOTALS, "count or totals are not those of the rows")
-    root = root_of([leaf_hash(ledger.entry_bytes(_entry(row))) for row in rows]).hex()
-    if not root == trailer["root"] == statement["root"]:
-        raise BatchError(Verdict.CHAIN, "the Merkle root is not that of the rows")
+def _check_file(path: Path, listed: ListedFile | None) -> None:
+    if listed is None:
+        raise BatchError(Verdict.SIGNATURE, f"{path.name} is not on the batch's signed list")
+    if _file_hash(path) != listed.sha256:
+        raise BatchError(Verdict.SIGNATURE, f"{path.name} holds other bytes than were signed")

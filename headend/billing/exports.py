@@ -1,45 +1,28 @@
 """Export batches: the contiguous ledger entries since the batch before, numbered, chained and signed.
 
 A batch is closed in one transaction and rendered as a pure function of what then stood, byte for byte
-repeatable. Formats: JSON Lines (header, one row an entry, trailer) and CSV; one signature over both.
+repeatable, in the formats of headend.billing.formats. Nothing here holds a batch in memory.
 """
 
-import csv
 import hashlib
-import io
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from headend.billing import ledger
-from headend.billing.merkle import leaf_hash, root_of
-from headend.billing.store import Batch, BillingTx, Entry
-from shared import dsse
+from headend.billing import heads, merkle
+from headend.billing.formats import jsonl
+from headend.billing.formats.registry import Format
+from headend.billing.heads import Head
+from headend.billing.reconcile import missing
+from headend.billing.rows import Batch
+from headend.billing.store import BillingTx
+from headend.disclosure import Purpose, Recipient, clear
+from headend.kit.files import write_file, write_pieces
 from shared.errors import StbError
 from shared.named import GENESIS
-
-FORMAT = "stb-telemetry billing export 1"
-CSV_COLUMNS = (
-    "entry",
-    "kind",
-    "account",
-    "ref",
-    "month",
-    "text",
-    "currency",
-    "vat_bp",
-    "at_ms",
-    "unbilled",
-    "usage",
-    "receivable",
-    "revenue",
-    "vat",
-    "rounding",
-)
-_LEDGERS = CSV_COLUMNS[9:]
 
 
 class NothingToCloseError(StbError):
@@ -48,19 +31,6 @@ class NothingToCloseError(StbError):
 
 class NoSuchBatchError(StbError):
     """No batch of that number has been closed."""
-
-
-@dataclass(frozen=True)
-class BatchFiles:
-    """A rendered batch: names and bytes of its files."""
-
-    jsonl: tuple[str, bytes]
-    csv: tuple[str, bytes]
-    signature: tuple[str, bytes]
-
-    def all(self) -> tuple[tuple[str, bytes], ...]:
-        """The three files."""
-        return (self.jsonl, self.csv, self.signature)
 
 
 def close_batch(tx: BillingTx, now_ms: int) -> Batch:
@@ -74,117 +44,45 @@ def close_batch(tx: BillingTx, now_ms: int) -> Batch:
     newest, _ = tx.last_entry()
     if newest < first:
         raise NothingToCloseError(f"no entry since number {first - 1}")
-    root = root_of([leaf_hash(ledger.entry_bytes(entry)) for entry in tx.entries(first, newest)])
     draft = Batch(
         batch=1 if last is None else last.batch + 1,
         first_entry=first,
         last_entry=newest,
         closed_ms=now_ms,
         prev_hash=GENESIS if last is None else last.hash,
-        root=root.hex(),
+        root="",
         missing=_missing(tx),
         hash="",
     )
-    digest = hashlib.sha256()
-    for line in json_lines(draft, tx.entries(first, newest)):
-        digest.update(line)
-    batch = replace(draft, hash=digest.hexdigest())
+    batch = _hashed(tx, draft)
     tx.add_batch(batch)
     tx.add_audit(now_ms, "billing", "export batch closed", str(batch.batch), f"entries {first} to {newest}")
     return batch
 
 
 def _missing(tx: BillingTx) -> str:
-    gaps = [
-        {
-            "box": end.box,
-            "epoch": end.epoch,
-            "from": end.last_seq + 1,
-            "to": end.told_seq,
-            "since_ms": end.told_ms,
-        }
-        for end in tx.chain_ends()
-        if end.missing
-    ]
+    gaps = [jsonl.MissingRange(gap.box, gap.epoch, gap.first, gap.last, gap.since_ms) for gap in missing(tx)]
     return msgspec.json.encode(gaps).decode()
 
 
-def _row(entry: Entry) -> dict[str, Any]:
-    return {
-        "row": "entry",
-        "entry": entry.entry,
-        "kind": entry.kind,
-        "account": entry.account,
-        "ref": entry.ref,
-        "month": entry.month,
-        "text": entry.text,
-        "currency": entry.currency,
-        "vat_bp": entry.vat_bp,
-        "proof": entry.proof,
-        "at_ms": entry.at_ms,
-        "postings": [[posting.ledger, posting.cents] for posting in entry.postings],
-        "prev_hash": entry.prev_hash,
-        "hash": entry.hash,
-    }
+def _hashed(tx: BillingTx, draft: Batch) -> Batch:
+    """The batch with its root and hash, in one pass over its entries."""
+    digest, tree = hashlib.sha256(jsonl.header(draft)), merkle.Tree()
+    for rows in jsonl.some_rows(tx, draft.first_entry, draft.last_entry):
+        digest.update(jsonl.lines(rows))
+        tree.add(leaves_of(rows))
+    rooted = replace(draft, root=tree.root().hex())
+    digest.update(jsonl.trailer(tx, rooted))
+    return replace(rooted, hash=digest.hexdigest())
 
 
-def json_lines(batch: Batch, entries: Iterator[Entry]) -> Iterator[bytes]:
-    """The batch as JSON Lines: a header, its rows, a trailer with the totals of each ledger account."""
-    encode = msgspec.json.Encoder().encode
-    header = {
-        "row": "header",
-        "format": FORMAT,
-        "batch": batch.batch,
-        "first_entry": batch.first_entry,
-        "last_entry": batch.last_entry,
-        "closed_ms": batch.closed_ms,
-        "prev_hash": batch.prev_hash,
-    }
-    yield encode(header) + b"\n"
-    totals = dict.fromkeys(_LEDGERS, 0)
-    count = 0
-    for entry in entries:
-        count += 1
-        for posting in entry.postings:
-            totals[posting.ledger] += posting.cents
-        yield encode(_row(entry)) + b"\n"
-    trailer = {
-        "row": "trailer",
-        "count": count,
-        "totals": totals,
-        "missing": msgspec.json.decode(batch.missing),
-        "root": batch.root,
-    }
-    yield encode(trailer) + b"\n"
+def leaves_of(rows: jsonl.Rows) -> list[merkle.Hash]:
+    """The Merkle leaves of entries: over the 32 bytes of each entry's hash, which commits to all of it."""
+    return merkle.leaf_hashes(bytes.fromhex("".join([row[-1] for row in rows])))
 
 
-def csv_lines(entries: Iterator[Entry]) -> Iterator[bytes]:
-    """The batch's entries as CSV (RFC 4180), a column for each ledger account, in cents."""
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer)
-    writer.writerow(CSV_COLUMNS)
-    for entry in entries:
-        cents = dict.fromkeys(_LEDGERS, 0)
-        for posting in entry.postings:
-            cents[posting.ledger] += posting.cents
-        plain = (getattr(entry, name) for name in CSV_COLUMNS[:9])
-        writer.writerow([*(_harmless(value) for value in plain), *cents.values()])
-        yield buffer.getvalue().encode()
-        buffer.seek(0)
-        buffer.truncate()
-    if buffer.getvalue():
-        yield buffer.getvalue().encode()
-
-
-def _harmless(value: object) -> object:
-    # A spreadsheet must not take a text for a formula.
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return "'" + value
-    return value
-
-
-def render(tx: BillingTx, number: int, key: Ed25519PrivateKey) -> BatchFiles:
-    """The files of a closed batch, the same bytes whenever they are asked for.
+def closed(tx: BillingTx, number: int) -> Batch:
+    """A closed batch.
 
     Raises:
         NoSuchBatchError: no such batch.
@@ -192,18 +90,75 @@ def render(tx: BillingTx, number: int, key: Ed25519PrivateKey) -> BatchFiles:
     batch = tx.batch(number)
     if batch is None:
         raise NoSuchBatchError(f"no batch {number}")
-    lines = b"".join(json_lines(batch, tx.entries(batch.first_entry, batch.last_entry)))
-    table = b"".join(csv_lines(tx.entries(batch.first_entry, batch.last_entry)))
-    name = f"BILL-{number:08}"
-    statement = msgspec.json.encode(
-        {
-            "format": FORMAT,
-            "batch": number,
-            "jsonl_sha256": hashlib.sha256(lines).hexdigest(),
-            "csv_sha256": hashlib.sha256(table).hexdigest(),
-            "prev_hash": batch.prev_hash,
-            "root": batch.root,
-        }
+    return batch
+
+
+def signed_head(batch: Batch, key: Ed25519PrivateKey) -> bytes:
+    """The batch's signed head, made of what is stored of it: it costs no rendering."""
+    head = Head(
+        batch=batch.batch,
+        first_entry=batch.first_entry,
+        last_entry=batch.last_entry,
+        closed_ms=batch.closed_ms,
+        prev_hash=batch.prev_hash,
+        root=batch.root,
+        jsonl_sha256=batch.hash,
     )
-    signature = dsse.sign(statement, dsse.PayloadType.EXPORT, key, dsse.key_id(key.public_key()))
-    return BatchFiles((f"{name}.jsonl", lines), (f"{name}.csv", table), (f"{name}.sig.json", signature))
+    return heads.sign(head, key)
+
+
+def cleared(tx: BillingTx, batch: Batch, form: Format, recipient: Recipient) -> Iterator[bytes]:
+    """The batch in a format, for somebody, in pieces.
+
+    Raises:
+        DisclosureError: it may not leave to that recipient.
+        StbError: as the format's `render`.
+    """
+    return clear(form.render(tx, batch), form.kind, recipient, Purpose.BILLING).payload
+
+
+def write_batch(
+    tx: BillingTx,
+    number: int,
+    key: Ed25519PrivateKey,
+    folder: Path,
+    forms: Iterable[Format],
+    recipient: Recipient,
+) -> Iterator[Path]:
+    """Write a closed batch's files, each whole or not at all; gives each as it is written, the head last.
+
+    Raises:
+        NoSuchBatchError: no such batch.
+        DisclosureError: it may not leave to that recipient.
+        StbError: as the formats' `render`.
+    """
+    batch, name, listed = closed(tx, number), heads.name_of(number), []
+    for form in forms:
+        measured = _Measured(cleared(tx, batch, form, recipient))
+        path = folder / f"{name}{form.suffix}"
+        write_pieces(path, measured)
+        listed.append(measured.listed(path.name))
+        yield path
+    files = heads.sign(heads.FileList(number, batch.hash, tuple(listed)), key)
+    for suffix, content in ((heads.LIST_SUFFIX, files), (heads.HEAD_SUFFIX, signed_head(batch, key))):
+        path = folder / f"{name}{suffix}"
+        write_file(path, content)
+        yield path
+
+
+class _Measured:
+    """Pieces of a file, counted and hashed as they pass."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._size = 0
+        self._digest = hashlib.sha256()
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._pieces:
+            self._size += len(piece)
+            self._digest.update(piece)
+            yield piece
+
+    def listed(self, name: str) -> heads.ListedFile:
+        return heads.ListedFile(name, self._size, self._digest.hexdigest())

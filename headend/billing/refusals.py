@@ -98,3 +98,52 @@ class NotPublishedError(RefusedError):
 
     name = "not-published"
     status = HTTPStatus.NOT_FOUND
+
+
+class UnknownKeyError(RefusedError):
+    """No key that still holds was presented."""
+
+    name = "unknown-key"
+    status = HTTPStatus.UNAUTHORIZED
+
+
+class ScopeError(RefusedError):
+    """The key does not reach this far."""
+
+    name = "out-of-scope"
+    status = HTTPStatus.FORBIDDEN
+
+
+class NoSuchBatchRefusal(RefusedError):  # noqa: N818 (headend.billing.exports has the error of that name)
+    """No batch of that number has been closed."""
+
+    name = "no-such-batch"
+    status = HTTPStatus.NOT_FOUND
+
+
+class NoSuchFormatRefusal(RefusedError):  # noqa: N818 (headend.billing.formats has the error of that name)
+    """Batches are not written in that format."""
+
+    name = "no-such-format"
+    status = HTTPStatus.NOT_FOUND
+
+
+class WrongHashError(RefusedError):
+    """The hash is not that of the batch; nothing was recorded."""
+
+    name = "wrong-hash"
+    status = HTTPStatus.CONFLICT
+
+
+class BatchChangedRefusal(RefusedError):  # noqa: N818 (headend.billing.formats has the error of that name)
+    """The batch's entries are not those that were closed; past the tax period they are emptied."""
+
+    name = "batch-changed"
+    status = HTTPStatus.GONE
+
+
+class UnwritableBatchError(RefusedError):
+    """The batch cannot be written in that format as the installation stands; it may lack a seller."""
+
+    name = "unwritable-batch"
+    status = HTTPStatus.CONFLICT

@@ -1,0 +1,1 @@
+"""Formats of an export batch: one file a format, found by itself."""
