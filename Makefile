@@ -52,6 +52,13 @@ tests: $(BIN)/.dev ## the test suite
 promises: $(BIN)/.dev ## what a regulator is shown
 	@$(BIN)/pytest -m promise -v
 
+bench: $(BIN)/.dev ## speed and memory, as ratios against a yardstick in the same run
+	@$(BIN)/python -m benchmarks.export
+	@$(BIN)/python -m benchmarks.month
+
+campaign-year: $(BIN)/.dev ## a year of a town with every fault on, then its books gone over, erasures included
+	@$(BIN)/python -m tests.campaigns.year
+
 locks: ## pin every dependency with its hashes, from pyproject.toml
 	@for set in box headend,release,documents sim dev; do \
 	  uv pip compile --quiet --upgrade --universal --generate-hashes --no-annotate --no-header \

@@ -1,4 +1,4 @@
-"""The batch's bills and credit notes as EN 16931 invoices in UBL 2.1: a ZIP with one file a document.
+"""The batch's bills and credit notes as EN 16931 invoices in UBL 2.1: a TAR with one file a document.
 
 They stand in the order of their ledger entries and carry display classes, never titles.
 """
@@ -12,7 +12,7 @@ from headend.billing.formats.registry import BatchChangedError, Format
 from headend.billing.rows import Batch, Entry, Invoice
 from headend.billing.store import BillingTx
 from headend.disclosure import Kind
-from headend.kit.zips import zipped
+from headend.kit.tars import tarred
 
 _KIND = Entry.__struct_fields__.index("kind")
 _DOCUMENTS = frozenset({"invoice", "credit-note"})
@@ -27,7 +27,7 @@ def render(tx: BillingTx, batch: Batch) -> Iterator[bytes]:
         BadDocumentError: a document cannot be written as it stands.
     """
     documents = (gather(tx, invoice, titles=False) for invoice in _documents(tx, batch))
-    return zipped((f"{document.number}.xml", ubl(document)) for document in documents)
+    return tarred((f"{document.number}.xml", ubl(document)) for document in documents)
 
 
 def _documents(tx: BillingTx, batch: Batch) -> Iterator[Invoice]:
@@ -56,4 +56,4 @@ def _posted(entry: Entry) -> tuple[object, ...]:
     return (entry.kind, entry.account, entry.month, *amounts)
 
 
-FORMAT = Format("ubl", ".ubl.zip", "application/zip", render, Kind.INVOICE)
+FORMAT = Format("ubl", ".ubl.tar", "application/x-tar", render, Kind.INVOICE)

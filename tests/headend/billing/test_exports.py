@@ -2,8 +2,8 @@ import csv
 import hashlib
 import io
 import sqlite3
+import tarfile
 import tracemalloc
-import zipfile
 from collections import Counter
 
 import msgspec
@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import structs
 
-from headend.billing import checker, exports, heads, ledger
+from headend.billing import checker, exports, heads, ledger, merkle
 from headend.billing.documents.document import Seller
 from headend.billing.documents.gather import NoSellerError, gather
 from headend.billing.formats import jsonl, registry
@@ -36,7 +36,7 @@ from tests.builders import DAY, NOW_MS, SigningBox, billing_store
 KEY = Ed25519PrivateKey.generate()
 KEY_ID = dsse.key_id(KEY.public_key())
 SELLER = Seller("NL", "Example Television B.V.", "NL123456789B01", "Mediapark 1", "1217 WE", "Hilversum")
-ALL = (".csv", ".files.json", ".jsonl", ".sig.json", ".ubl.zip")
+ALL = (".csv", ".files.json", ".jsonl", ".sig.json", ".ubl.tar")
 
 
 @pytest.fixture
@@ -227,17 +227,16 @@ def draft(**changes):
 
 
 def test_the_ubl_archive_holds_the_batchs_documents_in_the_order_of_their_entries(batches):
-    with zipfile.ZipFile(batches / "BILL-00000002.ubl.zip") as archive:
-        assert archive.testzip() is None
-        assert archive.namelist() == ["INV-2026-000001.xml", "CRN-2026-000001.xml"]
-        assert b"<Invoice " in archive.read("INV-2026-000001.xml")
-        assert b"<CreditNote " in archive.read("CRN-2026-000001.xml")
-        assert {one.date_time for one in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+    with tarfile.open(batches / "BILL-00000002.ubl.tar") as archive:
+        assert archive.getnames() == ["INV-2026-000001.xml", "CRN-2026-000001.xml"]
+        assert b"<Invoice " in archive.extractfile("INV-2026-000001.xml").read()
+        assert b"<CreditNote " in archive.extractfile("CRN-2026-000001.xml").read()
+        assert {one.mtime for one in archive} == {0}
 
 
 def test_a_batch_without_bills_has_an_empty_archive(batches):
-    with zipfile.ZipFile(batches / "BILL-00000001.ubl.zip") as archive:
-        assert archive.namelist() == []
+    with tarfile.open(batches / "BILL-00000001.ubl.tar") as archive:
+        assert archive.getnames() == []
 
 
 def test_without_a_seller_there_is_no_ubl_and_nothing_is_left_half_written(store, box, tmp_path):
@@ -412,7 +411,7 @@ def test_a_batch_without_its_lines_or_its_head_cannot_be_read(batches, suffix):
 
 
 def test_a_batch_holds_without_the_formats_that_its_receiver_did_not_keep(batches):
-    for suffix in (".csv", ".ubl.zip"):
+    for suffix in (".csv", ".ubl.tar"):
         (batches / f"BILL-00000001{suffix}").unlink()
     assert verdicts(batches) == ["ok", "ok"]
 
@@ -425,6 +424,8 @@ def test_a_file_that_is_on_no_signed_list_is_told(batches):
 def test_another_batchs_list_vouches_for_nothing(batches):
     other = (batches / "BILL-00000002.files.json").read_bytes()
     (batches / "BILL-00000001.files.json").write_bytes(other)
+    for suffix in (".csv", ".ubl.tar"):
+        (batches / f"BILL-00000001{suffix}").unlink()
     assert verdicts(batches) == ["signature", "gap"]
 
 
@@ -513,6 +514,22 @@ CHANGES = {
 def test_even_the_signer_cannot_change_what_is_chained(batches, change, verdict):
     resign(batches, 1, change)
     assert verdicts(batches)[0] == verdict
+
+
+def test_an_entry_that_does_not_balance_is_told_even_where_everything_else_fits(batches):
+    def change(rows):
+        rehash(rows, 1, unbilled=500)
+        rows[-1]["totals"]["unbilled"] += 1
+        rows[-1]["root"] = root_over(rows).hex()
+
+    rows = rows_of(batches / "BILL-00000001.jsonl")
+    change(rows)
+    resign(batches, 1, change, root=rows[-1]["root"])
+    assert verdicts(batches)[0] == "totals"
+
+
+def root_over(rows):
+    return merkle.root_of(merkle.leaf_hash(bytes.fromhex(row["hash"])) for row in rows[1:-1])
 
 
 def test_a_batch_that_follows_another_than_the_one_taken_is_told(batches):
@@ -605,7 +622,7 @@ def test_pieces_hold_many_rows_and_are_small(tmp_path):
     store.close()
     assert len(pieces) == 2 + 4
     assert max(pieces) < 300_000
-    assert ubl_format.FORMAT.suffix == ".ubl.zip"
+    assert ubl_format.FORMAT.suffix == ".ubl.tar"
 
 
 def test_two_boxes_orders_stand_in_one_batch(store, box, tmp_path):

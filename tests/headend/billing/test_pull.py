@@ -1,6 +1,6 @@
 import hashlib
 import sqlite3
-import zipfile
+import tarfile
 from io import BytesIO
 
 import msgspec
@@ -99,7 +99,8 @@ def test_every_format_is_streamed_as_it_would_be_written(client, store, bearer, 
         assert answer.content_type == form.content_type
         assert answer.is_streamed
         assert answer.data == (tmp_path / f"BILL-00000002{form.suffix}").read_bytes()
-    assert zipfile.ZipFile(BytesIO(answer.data)).namelist() == ["INV-2026-000001.xml"]
+    with tarfile.open(fileobj=BytesIO(answer.data)) as archive:
+        assert archive.getnames() == ["INV-2026-000001.xml"]
 
 
 def test_what_a_receiver_has_already_is_not_sent_again(client, store, bearer):

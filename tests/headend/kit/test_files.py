@@ -1,4 +1,6 @@
-from headend.kit.files import write_file, write_once
+import pytest
+
+from headend.kit.files import write_file, write_once, write_pieces
 from headend.kit.http import Tally
 
 
@@ -8,6 +10,18 @@ def test_a_file_is_replaced_whole_and_private(tmp_path):
     assert (tmp_path / "x").read_bytes() == b"two"
     assert (tmp_path / "x").stat().st_mode & 0o777 == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["x"], "nothing is left beside it"
+
+
+def test_a_file_of_which_a_piece_cannot_be_had_is_not_written_and_leaves_nothing_behind(tmp_path):
+    def pieces():
+        yield b"two"
+        raise LookupError
+
+    write_pieces(tmp_path / "x", iter([b"o", b"ne"]))
+    with pytest.raises(LookupError):
+        write_pieces(tmp_path / "x", pieces())
+    assert (tmp_path / "x").read_bytes() == b"one"
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 
 def test_what_is_written_once_stays_as_it_is(tmp_path):
