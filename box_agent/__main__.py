@@ -171,7 +171,7 @@ def _request(told: argparse.Namespace) -> dict[str, Any]:
                 "consent_immediate_supply": told.immediate_supply,
                 "confirmation_shown": told.confirmation_shown,
             }
-            return {"op": "order", "offer": told.offer, "evidence": evidence}
+            return {"op": "order", "offer": told.offer, "evidence": evidence, "promotion": told.promotion}
         case "consent" if told.answer is not None:
             granted = told.answer == "grant"
             return {"op": "set-consent", "granted": granted, "notice": told.notice, "how": "command line"}
@@ -199,9 +199,11 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("notice", help="the notice that consent is asked to")
     commands.add_parser("sent", help="what has left this box on the anonymous line")
     commands.add_parser("offers", help="what can be ordered now")
+    commands.add_parser("promotions", help="what takes something off an order now")
     commands.add_parser("orders", help="what was ordered")
     order = commands.add_parser("order", help="place an order")
     order.add_argument("offer", help="the offer's id")
+    order.add_argument("--promotion", help="the id of a promotion that takes something off it")
     for name, text in _EVIDENCE.items():
         order.add_argument(name, action="store_true", help=text)
     return parser

@@ -24,7 +24,8 @@ from shared.weeks import Week
 
 if TYPE_CHECKING:
     from box_agent.identity import Enrolment, Identity
-    from box_agent.ordering import Kept, Ordering, Placed
+    from box_agent.kept import Kept, Placed
+    from box_agent.ordering import Ordering, PromotionUse
     from box_agent.outbox import Outbox
     from box_agent.refill import Refill
     from box_agent.submission import Submission
@@ -85,16 +86,16 @@ class Agent:
         """
         return self._recorder.report(event)
 
-    def place_order(self, offer: str, evidence: "Evidence") -> "Placed":
+    def place_order(self, offer: str, evidence: "Evidence", promotion: str | None = None) -> "Placed":
         """Place an order; when this returns it survives a power cut. See `Ordering.place_order`."""
-        placed = self._open().ordering.place_order(offer, evidence, self._random_bytes)
+        placed = self._open().ordering.place_order(offer, evidence, self._random_bytes, promotion)
         if not placed.repeated:
             self._recorder.order_placed(placed.genre, placed.placed_ms)
         self._plan()
         return placed
 
     def report_delivery(self, order_seq: int, outcome: str) -> int:
-        """Tell whether an order could be viewed. See `Ordering.report_delivery`."""
+        """Tell whether an order could be viewed, or was stopped. See `Ordering.report_delivery`."""
         seq = self._open().ordering.report_delivery(order_seq, outcome)
         self._plan()
         return seq
@@ -132,6 +133,10 @@ class Agent:
     def offers(self) -> "list[Offer]":
         """The offers in force. See `Ordering.offers`."""
         return self._open().ordering.offers()
+
+    def promotions(self) -> "list[PromotionUse]":
+        """The promotions in force. See `Ordering.promotions`."""
+        return self._open().ordering.promotions()
 
     def orders(self) -> "list[Kept]":
         """The orders that this box remembers."""

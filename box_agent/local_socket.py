@@ -46,14 +46,15 @@ class ReportEvent(_Op, tag="event"):
 
 
 class PlaceOrder(_Op, tag="order"):
-    """An order with its evidence."""
+    """An order with its evidence, and the promotion that the household chose."""
 
     offer: _Text
     evidence: Evidence
+    promotion: _Text | None = None
 
 
 class ReportDelivery(_Op, tag="delivery"):
-    """Whether an order could be viewed."""
+    """Whether an order could be viewed, or was stopped."""
 
     order: int
     outcome: _Text
@@ -93,6 +94,10 @@ class ShowOffers(_Op, tag="offers"):
     """The offers in force."""
 
 
+class ShowPromotions(_Op, tag="promotions"):
+    """The promotions in force."""
+
+
 class ShowStatus(_Op, tag="status"):
     """How the agent stands."""
 
@@ -112,6 +117,7 @@ Operation = (
     | ShowSent
     | ShowOrders
     | ShowOffers
+    | ShowPromotions
     | ShowStatus
     | Tick
 )
@@ -122,6 +128,7 @@ _SHOW: dict[type, Callable[[Agent], object]] = {
     ShowSent: Agent.sent,
     ShowOrders: Agent.orders,
     ShowOffers: Agent.offers,
+    ShowPromotions: Agent.promotions,
 }
 
 
@@ -159,8 +166,8 @@ def _perform(service: Service, wanted: object) -> object:
     match wanted:
         case ReportEvent(event=event):
             return {"kept": service.do(lambda agent: agent.report(event))}
-        case PlaceOrder(offer=offer, evidence=evidence):
-            return service.do(lambda agent: agent.place_order(offer, evidence))
+        case PlaceOrder(offer=offer, evidence=evidence, promotion=promotion):
+            return service.do(lambda agent: agent.place_order(offer, evidence, promotion))
         case ReportDelivery(order=order, outcome=outcome):
             return {"seq": service.do(lambda agent: agent.report_delivery(order, outcome))}
         case SetConsent(granted=granted, notice=notice, how=how):

@@ -77,6 +77,13 @@ CREATE TABLE anonymous_alarms (
 ) STRICT, WITHOUT ROWID;
 """
 
+_PROMOTIONS = """
+ALTER TABLE orders ADD COLUMN promotion TEXT;            -- what it was ordered with, if anything
+ALTER TABLE orders ADD COLUMN credit_cents INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE orders ADD COLUMN promotion_until_ms INTEGER;  -- until then this use of it has to be remembered
+ALTER TABLE orders ADD COLUMN preview_until_ms INTEGER;  -- until then it can be stopped without being charged
+"""
+
 _migrations = Migrations("box")
 
 
@@ -84,6 +91,13 @@ _migrations = Migrations("box")
 def first(db: Database) -> None:
     """All tables of the first version."""
     for statement in _statements(_FIRST):
+        db.execute(statement)
+
+
+@_migrations()
+def promotions(db: Database) -> None:
+    """What orders were placed with, and how long they can be stopped; the chain's bytes stay as they are."""
+    for statement in _statements(_PROMOTIONS):
         db.execute(statement)
 
 

@@ -9,26 +9,35 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import Literal, get_args
 
-from box_agent.chance import DAY_MS, HOUR_MS, RandomBytes
+from box_agent.chance import DAY_MS, RandomBytes
 from box_agent.identity import Identity
-from box_agent.published import MAX_CATALOGUE, BadCatalogueError, Offers, Packed, open_catalogue
+from box_agent.kept import Kept, KeptOrders, Placed, Standing
+from box_agent.published import (
+    MAX_CATALOGUE,
+    NOTHING_OFFERED,
+    BadCatalogueError,
+    Offers,
+    Packed,
+    open_catalogue,
+)
 from box_agent.store import Door
+from box_agent.terms import (
+    Shown,
+    choose_offer,
+    choose_promotion,
+    in_force,
+    preview_until,
+    window_until,
+)
 from shared.clock import Clock, to_ms
 from shared.errors import StbError
-from shared.named import BoxId, Delivery, Evidence, Offer, Order, encode, payload_hash
+from shared.named import BoxId, Delivery, Evidence, Offer, Order, Promotion, encode, payload_hash
 
-FOREVER_MS = 253402300799999
 _SALT_BYTES = 16
-OUTCOMES = ("confirmed", "failed")
-
-
-class UnknownOfferError(StbError):
-    """The catalogue on this box has no such offer."""
-
-
-class OfferNotValidError(StbError):
-    """The offer is not in force now."""
+Outcome = Literal["confirmed", "failed", "stopped"]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 
 class MissingEvidenceError(StbError):
@@ -40,34 +49,23 @@ class UnknownOrderError(StbError):
 
 
 class UnknownOutcomeError(StbError):
-    """A delivery is confirmed or failed, nothing else."""
+    """A delivery is confirmed, failed or stopped, nothing else."""
+
+
+class PreviewOverError(StbError):
+    """The order cannot be stopped any more without being charged: its preview is over, or it has none."""
+
+
+class NotPaidError(StbError):
+    """The order has failed or was stopped, and is not paid: nothing that is told later makes it run again."""
 
 
 @dataclass(frozen=True)
-class Placed:
-    """An order's place in the chain; `repeated` if an open window made a new order needless."""
+class PromotionUse:
+    """A promotion that is in force, and how often this box has used it."""
 
-    seq: int
-    offer: str
-    placed_ms: int
-    until_ms: int | None
-    repeated: bool
-    genre: str | None = None
-
-
-@dataclass(frozen=True)
-class Kept:
-    """An order as the household may look it up; `acknowledged` once the headend has stored it."""
-
-    seq: int
-    offer: str
-    title: str
-    price_cents: int
-    currency: str
-    placed_ms: int
-    until_ms: int | None
-    outcome: str | None
-    acknowledged: bool
+    terms: Promotion
+    used: int
 
 
 @dataclass(frozen=True)
@@ -86,6 +84,7 @@ class Ordering:
         self._identity = identity
         self._clock = clock
         self._catalogue_key = catalogue_key
+        self._kept = KeptOrders(door)
 
     def accept_catalogue(self, raw: bytes, etag: str | None) -> int:
         """Keep a catalogue; answers with its version.
@@ -121,62 +120,72 @@ class Ordering:
             offer
             for versions in self._catalogue().by_id.values()
             for offer in versions
-            if _in_force(offer, now)
+            if in_force(offer, now)
         ]
 
-    def place_order(self, offer_id: str, evidence: Evidence, random_bytes: RandomBytes) -> Placed:
-        """Place an order; when this returns, it survives a power cut.
+    def promotions(self) -> list[PromotionUse]:
+        """The promotions in force now; other boxes of the account may have used them too."""
+        now = to_ms(self._clock.now())
+        return [
+            PromotionUse(one, self._kept.used(one.promotion))
+            for versions in self._catalogue().promotions.values()
+            for one in versions
+            if in_force(one, now)
+        ]
+
+    def place_order(
+        self, offer_id: str, evidence: Evidence, random_bytes: RandomBytes, promotion: str | None = None
+    ) -> Placed:
+        """Place an order, with a promotion if one is named; when this returns, it survives a power cut.
 
         Inside the window of an earlier order of the same offer there is no new one: the earlier is
-        answered.
+        answered, and no promotion is used.
 
         Raises:
             NotEnrolledError: this box has no account.
             MissingEvidenceError: the evidence is not complete.
             UnknownOfferError: no such offer.
             OfferNotValidError: it is not in force now.
+            UnknownPromotionError: no such promotion.
+            PromotionNotValidError: it takes nothing off this order.
         """
         self._identity.enrolment()
         if not (evidence.pin_verified and evidence.consent_immediate_supply and evidence.confirmation_shown):
             raise MissingEvidenceError("PIN, consent to immediate supply and its confirmation are needed")
         now = to_ms(self._clock.now())
         with self._door.transaction():
-            running = self._running(offer_id, now)
-            return running or self._place(self._offer(offer_id, now), evidence, now, random_bytes)
+            running = self._kept.running(offer_id, now)
+            return running or self._place(self._shown(offer_id, promotion, now), evidence, now, random_bytes)
 
     def report_delivery(self, order_seq: int, outcome: str) -> int:
-        """Tell whether an order's title could be viewed; answers with the message's place in the chain.
+        """Tell what became of an order's title; answers with the message's place in the chain.
 
-        The same outcome again is no new message: its order's place is answered.
+        The same outcome again is no new message: its order's place is answered. What failed or was stopped
+        is not paid, and its window does not run any more.
 
         Raises:
             UnknownOrderError: no such order on this box.
-            UnknownOutcomeError: the outcome is neither "confirmed" nor "failed".
+            UnknownOutcomeError: the outcome is none of "confirmed", "failed" and "stopped".
+            PreviewOverError: it is stopped after the offer's preview.
+            NotPaidError: it has failed or been stopped before.
         """
-        if outcome not in OUTCOMES:
+        told = next((one for one in OUTCOMES if one == outcome), None)
+        if told is None:
             raise UnknownOutcomeError(f"an outcome is one of {', '.join(OUTCOMES)}")
         now = to_ms(self._clock.now())
         with self._door.transaction():
-            row = self._door.row(
-                "SELECT outcome, epoch FROM orders WHERE seq = ? AND epoch = (SELECT epoch FROM head)",
-                (order_seq,),
-            )
-            if row is None:
+            standing = self._kept.standing(order_seq)
+            if standing is None:
                 raise UnknownOrderError(f"no order {order_seq}")
-            if row[0] == outcome:
+            if standing.outcome == told:
                 return order_seq
-            self._door.write(
-                "UPDATE orders SET outcome = ? WHERE epoch = ? AND seq = ?", (outcome, row[1], order_seq)
-            )
-            return self._append(lambda place: _delivery(place, order_seq, outcome, now), now)
+            _check_outcome(standing, told, now)
+            self._kept.set_outcome(order_seq, told)
+            return self._append(lambda place: _delivery(place, order_seq, told, now), now)
 
     def orders(self) -> list[Kept]:
         """The orders that this box still remembers, the oldest first."""
-        rows = self._door.rows(
-            "SELECT o.seq, offer, title, price_cents, currency, placed_ms, until_ms, outcome,"
-            " o.epoch < head.epoch OR o.seq <= acked FROM orders o CROSS JOIN head ORDER BY o.epoch, o.seq"
-        )
-        return [Kept(*(*row[:-1], bool(row[-1]))) for row in rows]
+        return self._kept.all()
 
     def prune(self, now: datetime, retention_days: int) -> None:
         """Forget acknowledged envelopes, and orders whose window is over, that are older than this."""
@@ -187,30 +196,34 @@ class Ordering:
                 " (epoch < (SELECT epoch FROM head) OR seq <= (SELECT acked FROM head))",
                 (limit,),
             )
-            self._door.write(
-                "DELETE FROM orders WHERE placed_ms < ? AND coalesce(until_ms, 0) <= ? AND"
-                " (epoch < (SELECT epoch FROM head) OR seq <= (SELECT acked FROM head))",
-                (limit, to_ms(now)),
-            )
+            self._kept.forget(limit, to_ms(now))
 
-    def _running(self, offer_id: str, now: int) -> Placed | None:
-        row = self._door.row(
-            "SELECT seq, placed_ms, until_ms FROM orders WHERE offer = ? AND until_ms > ?"
-            " AND coalesce(outcome, '') <> 'failed' ORDER BY placed_ms DESC",
-            (offer_id, now),
-        )
-        return None if row is None else Placed(row[0], offer_id, row[1], row[2], repeated=True)
+    def _shown(self, offer_id: str, promotion: str | None, now: int) -> Shown:
+        found = self._catalogue()
+        offer = choose_offer(found.by_id, offer_id, now)
+        if promotion is None:
+            return Shown(offer)
+        return Shown(offer, choose_promotion(found.promotions, promotion, offer, now, self._kept.used))
 
-    def _place(self, offer: Offer, evidence: Evidence, now: int, random_bytes: RandomBytes) -> Placed:
+    def _place(self, shown: Shown, evidence: Evidence, now: int, random_bytes: RandomBytes) -> Placed:
         salt = random_bytes(_SALT_BYTES).hex()
-        seq = self._append(lambda place: _order(place, offer, (evidence, now, salt)), now)
-        until = _until(offer, now)
-        self._door.write(
-            "INSERT INTO orders (epoch, seq, offer, title, price_cents, currency, placed_ms, until_ms)"
-            " VALUES ((SELECT epoch FROM head), ?, ?, ?, ?, ?, ?, ?)",
-            (seq, offer.offer, offer.title, offer.price_cents, offer.currency, now, until),
+        seq = self._append(lambda place: _order(place, shown, (evidence, now, salt)), now)
+        offer, promotion = shown.offer, shown.promotion
+        placed = Placed(
+            seq=seq,
+            offer=offer.offer,
+            placed_ms=now,
+            until_ms=window_until(offer, now),
+            price_cents=offer.price_cents,
+            credit_cents=shown.credit_cents,
+            to_pay_cents=offer.price_cents - shown.credit_cents,
+            currency=offer.currency,
+            promotion=None if promotion is None else promotion.promotion,
+            preview_until_ms=preview_until(offer, now),
+            genre=offer.genre,
         )
-        return Placed(seq, offer.offer, now, until, repeated=False, genre=offer.genre)
+        self._kept.keep(placed, offer.title, None if promotion is None else promotion.valid_to_ms)
+        return placed
 
     def _append(self, make: Callable[[_Place], Order | Delivery], now: int) -> int:
         found = self._door.row("SELECT epoch, seq, hash FROM head")
@@ -224,20 +237,11 @@ class Ordering:
         self._door.write("UPDATE head SET seq = ?, hash = ?", (message.seq, payload_hash(encode(message))))
         return message.seq
 
-    def _offer(self, offer_id: str, now: int) -> Offer:
-        versions = self._catalogue().by_id.get(offer_id, ())
-        if not versions:
-            raise UnknownOfferError(f"no offer {offer_id!r}")
-        valid = [offer for offer in versions if _in_force(offer, now)]
-        if not valid:
-            raise OfferNotValidError(f"offer {offer_id!r} is not in force now")
-        return max(valid, key=lambda offer: offer.version)
-
     def _catalogue(self) -> Offers:
         row = self._door.row("SELECT digest FROM catalogue")
-        return (
-            Offers(0, {}) if row is None else open_catalogue(Packed(row[0], self._load), self._catalogue_key)
-        )
+        if row is None:
+            return NOTHING_OFFERED
+        return open_catalogue(Packed(row[0], self._load), self._catalogue_key)
 
     def _load(self) -> bytes:
         row = self._door.row("SELECT packed FROM catalogue")
@@ -250,18 +254,16 @@ def _deflate(raw: bytes) -> bytes:
     return zlib.compress(raw)
 
 
-def _in_force(offer: Offer, now: int) -> bool:
-    return offer.valid_from_ms <= now and (offer.valid_to_ms is None or now < offer.valid_to_ms)
+def _check_outcome(standing: Standing, told: Outcome, now: int) -> None:
+    if not standing.is_paid:
+        raise NotPaidError(f"the order is told as {standing.outcome} already")
+    if told == "stopped" and now >= (standing.preview_until_ms or 0):
+        raise PreviewOverError("the preview is over, or the offer has none")
 
 
-def _until(offer: Offer, now: int) -> int | None:
-    if offer.mode == "buy":
-        return FOREVER_MS
-    return now + offer.window_hours * HOUR_MS if offer.window_hours else None
-
-
-def _order(place: _Place, offer: Offer, told: tuple[Evidence, int, str]) -> Order:
+def _order(place: _Place, shown: Shown, told: tuple[Evidence, int, str]) -> Order:
     evidence, placed_ms, salt = told
+    offer, promotion = shown.offer, shown.promotion
     return Order(
         box=place.box,
         epoch=place.epoch,
@@ -275,16 +277,19 @@ def _order(place: _Place, offer: Offer, told: tuple[Evidence, int, str]) -> Orde
         placed_ms=placed_ms,
         salt=salt,
         evidence=evidence,
+        promotion=None if promotion is None else promotion.promotion,
+        promotion_version=None if promotion is None else promotion.version,
+        credit_cents=shown.credit_cents,
     )
 
 
-def _delivery(place: _Place, order_seq: int, outcome: str, at_ms: int) -> Delivery:
+def _delivery(place: _Place, order_seq: int, outcome: Outcome, at_ms: int) -> Delivery:
     return Delivery(
         box=place.box,
         epoch=place.epoch,
         seq=place.seq,
         prev=place.prev,
         order_seq=order_seq,
-        outcome="confirmed" if outcome == "confirmed" else "failed",
+        outcome=outcome,
         at_ms=at_ms,
     )

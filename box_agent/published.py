@@ -4,19 +4,21 @@ Verified and decoded once a process for the same bytes, whoever asks, so that th
 process hold one copy. Imports cryptography: import this module when there is something to open.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TypeVar
 
 from shared.directory import MAX_DIRECTORY, BadDirectoryError, Directory, read_directory
 from shared.dsse import DsseError, PayloadType, public_from_text, verify
 from shared.errors import StbError
-from shared.named import Catalogue, Offer, UnreadableMessageError, read
+from shared.named import Catalogue, Offer, Promotion, UnreadableMessageError, read
 from shared.register import Profile, notice_version
 from shared.weeks import Week
 
 MAX_CATALOGUE = 8 * 1024 * 1024
 _COPIES = 4
+_T = TypeVar("_T")
 
 
 class BadCatalogueError(StbError):
@@ -62,10 +64,15 @@ def open_directory(raw: bytes, pinned: Pinned, week: Week) -> OpenDirectory:
 
 @dataclass(frozen=True)
 class Offers:
-    """A catalogue's offers by id, each with its versions."""
+    """A catalogue's offers and promotions by id, each with its versions."""
 
     version: int
     by_id: Mapping[str, tuple[Offer, ...]]
+    promotions: Mapping[str, tuple[Promotion, ...]]
+
+
+NOTHING_OFFERED = Offers(0, {}, {})
+"""What a box offers that has no catalogue yet."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,15 @@ def open_catalogue(found: Packed, key: str) -> Offers:
         catalogue = read(payload, Catalogue)
     except (DsseError, UnreadableMessageError) as error:
         raise BadCatalogueError(str(error)) from error
-    by_id: dict[str, tuple[Offer, ...]] = {}
-    for offer in catalogue.offers:
-        by_id[offer.offer] = (*by_id.get(offer.offer, ()), offer)
-    return Offers(catalogue.version, by_id)
+    return Offers(
+        catalogue.version,
+        _versions((one.offer, one) for one in catalogue.offers),
+        _versions((one.promotion, one) for one in catalogue.promotions),
+    )
+
+
+def _versions(named: Iterable[tuple[str, _T]]) -> dict[str, tuple[_T, ...]]:
+    found: dict[str, tuple[_T, ...]] = {}
+    for name, one in named:
+        found[name] = (*found.get(name, ()), one)
+    return found

@@ -15,7 +15,7 @@ from typing import Any
 
 from shared.errors import StbError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 PAGE_SIZE = 1024
 STORE_NAME = "box.sqlite"
 

@@ -65,6 +65,8 @@ def _check(settings: Settings) -> Settings:
     Week.parse(settings.first_week)
     if settings.clock and not settings.simulated:
         raise InstallationError("a steered clock works only on an installation made with --simulated")
+    if settings.simulated and not settings.clock:
+        raise InstallationError("a simulated installation needs the simulator's clock file: --clock")
     unlisted = set(settings.areas.values()) - set(settings.regions)
     if unlisted:
         raise InstallationError(f"areas name regions that are not listed: {', '.join(sorted(unlisted))}")

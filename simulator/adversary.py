@@ -8,12 +8,10 @@ import base64
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 import requests
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from shared import bhttp, dsse, tokens
 from shared.anonymous import (
@@ -24,100 +22,42 @@ from shared.anonymous import (
     Fragment,
 )
 from shared.directory import Directory, challenge, read_directory
-from shared.named import (
-    GENESIS,
-    Enrol,
-    Evidence,
-    MeasureRequest,
-    Order,
-    TokenAsk,
-    encode,
-    payload_hash,
-)
+from shared.named import PROTOCOL_VERSION, SPOKEN_VERSIONS, Enrol, MeasureRequest, TokenAsk, encode
 from shared.ohttp import KeyConfig, encapsulate_request
 from shared.weeks import Week
+from simulator.by_hand import TIMEOUT, Attempt, HandBox, HandLine, refusal
+from simulator.false_orders import FalseOrders
 from simulator.processes import Headend
 
-TIMEOUT = 30
-JSON = "application/json"
 SEALED = "message/ohttp-req"
-GOOD = Evidence(pin_verified=True, consent_immediate_supply=True, confirmation_shown=True)
-FLOOD = 25
 DUPLICATE = 'headend_refused_total{name="duplicate",side="analytics"}'
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One attack: what was tried, what should happen, what happened."""
-
-    what: str
-    expected: str
-    met: str
-
-    @property
-    def held(self) -> bool:
-        """Whether the attack met what it should."""
-        return self.met == self.expected
-
-
-@dataclass
-class _Box:
-    """One of Mallory's boxes, by hand."""
-
-    key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
-    box: str = ""
-    epoch: int = 1
-    seq: int = 0
-    prev: str = GENESIS
-
-    def sign(self, payload: bytes, keyid: str | None = None) -> bytes:
-        return dsse.sign(payload, dsse.PayloadType.NAMED, self.key, keyid or self.box)
-
-    def order(self, offer: dict[str, Any], at_ms: int, **lies: object) -> bytes:
-        honest = Order(
-            box=self.box,
-            epoch=self.epoch,
-            seq=self.seq + 1,
-            prev=self.prev,
-            offer=offer["offer"],
-            offer_version=offer["version"],
-            price_cents=offer["price_cents"],
-            currency=offer["currency"],
-            vat_bp=offer["vat_bp"],
-            placed_ms=at_ms,
-            salt=os.urandom(16).hex(),
-            evidence=GOOD,
-        )
-        payload = msgspec.json.encode(msgspec.to_builtins(honest) | lies)
-        self.seq += 1
-        self.prev = payload_hash(payload)
-        return self.sign(payload)
 
 
 class Adversary:
     """Mallory, with what every customer is given: codes, the pins, the addresses."""
 
-    def __init__(self, headend: Headend, relay_url: str, codes: list[str], pins: dict[str, str]) -> None:
+    def __init__(
+        self, headend: Headend, relay_url: str, account: tuple[str, list[str]], pins: dict[str, str]
+    ) -> None:
         self._headend = headend
-        self._named = f"{headend.url}/billing/v1"
+        self._account, self._codes = account
+        self._line = HandLine(headend.url)
         self._relay = relay_url
-        self._codes = codes
         self._pins = pins
-        self._boxes = [_Box(), _Box()]
-        self._http = requests.Session()
+        self._boxes = (HandBox(), HandBox())
         self._directory: Directory | None = None
-        self._reporter: _Box | None = None
+        self._reporter: HandBox | None = None
         self._granted: dict[str, tokens.Token] = {}
 
     # --- visits, in the order of the world's days
     def move_in(self) -> list[Attempt]:
         """Enrol both boxes; try a code again with another key."""
-        for box, code in zip(self._boxes, self._codes, strict=False):
-            found = self._post("enrol", self._enrolment(box, code)).json()
+        for version, box, code in zip(SPOKEN_VERSIONS, self._boxes, self._codes, strict=False):
+            found = self._line.post("enrol", self._enrolment(box, code, version)).json()
             box.box, box.epoch = found["box"], found["epoch"]
-        stranger = _Box()
+        stranger = HandBox()
         return [
-            self._try_named(
+            self._line.try_post(
                 "enrol with a code that is used",
                 "unknown-code",
                 "enrol",
@@ -127,7 +67,10 @@ class Adversary:
 
     def on_the_named_line(self, week: Week) -> list[Attempt]:
         """Everything that can be tried with orders, and with asking for tokens."""
-        return [*self._orders(), *self._malformed(), *self._tokens(week)]
+        catalogue = self._catalogue()
+        false_orders = FalseOrders(self._headend, self._line, self._boxes, self._account)
+        attempts = false_orders.try_all(catalogue, self._now_ms())
+        return [*attempts, *self._malformed(catalogue), *self._tokens(week)]
 
     def on_the_anonymous_line(self, week: Week) -> list[Attempt]:
         """Everything that can be tried with a token while its week is open."""
@@ -169,64 +112,25 @@ class Adversary:
         )
         return [late]
 
-    # --- orders
-    def _orders(self) -> list[Attempt]:
-        now_ms = self._now_ms()
-        offers = self._paid_offers()
-        thief, victim = self._boxes
-        honest = thief.order(offers[0], now_ms)
-        replayed = {"envelopes": [json.loads(honest)]}
-        first = self._post("chain", _json(replayed))
-        forged = _Box(box=victim.box).order(offers[1], now_ms)
-        unknown = _Box(box="bx" + "0" * 16).order(offers[1], now_ms)
-        again = self._post("chain", _json(replayed))
-        twin = _Box(key=thief.key, box=thief.box).order(offers[1], now_ms)
-        cheap = thief.order(offers[2], now_ms, price_cents=1)
-        nonsense = thief.order(offers[3], now_ms, price_cents=-5)
-        attempts = [
-            Attempt("replay an order", "the same acknowledgement", _same(first, again)),
-            self._try_chain("forge another box's order", "bad-signature", forged),
-            self._try_chain("order as a box that does not exist", "unknown-box", unknown),
-            self._try_chain("say something else under an old number", "equivocation", twin),
-            self._try_chain("lower the price that was shown", "ack 2", cheap),
-            self._try_chain("order at a negative price", "ack 3", nonsense),
-        ]
-        attempts.append(Attempt("be billed at a price of one's own", "suspended", self._state_of(thief, 2)))
-        for number in range(FLOOD):
-            self._post("chain", _json({"envelopes": [json.loads(thief.order(offers[4 + number], now_ms))]}))
-        metrics = self._headend.metrics()
-        flooded = sum(n for name, n in metrics.items() if "headend_alarms" in name and "velocity" in name)
-        attempts.append(
-            Attempt(f"flood {FLOOD} orders in a minute", "an alarm", "an alarm" if flooded else "nothing")
-        )
-        return attempts
-
-    def _state_of(self, box: _Box, seq: int) -> str:
-        words = ("order", "list", str(self._headend.folder), "--state", "suspended", "--limit", "1000")
-        found = self._headend.asked(*words)
-        refs = {order["ref"]: order["state"] for order in found}
-        return str(refs.get(f"{box.box}/{box.epoch}/{seq}", "not there"))
-
-    def _malformed(self) -> list[Attempt]:
+    # --- the named line
+    def _malformed(self, catalogue: dict[str, Any]) -> list[Attempt]:
         box = self._boxes[0]
-        changed = bytearray(box.order(self._paid_offers()[0], self._now_ms()))
+        changed = bytearray(box.order(catalogue["offers"][0], self._now_ms()))
         box.seq -= 1
         place = changed.index(b'"sig":"') + 9
         changed[place] = ord("A") if changed[place] != ord("A") else ord("B")  # still base64
-        extra = box.sign(_json({"type": "heartbeat", "v": 1, "viewed": "a title"}))
+        extra = box.sign(msgspec.json.encode({"type": "heartbeat", "v": 1, "viewed": "a title"}))
         return [
-            self._try_named("send garbage", "malformed", "chain", b"\x00\xff not JSON"),
-            self._try_named(
-                "send a changed byte", "bad-signature", "chain", b'{"envelopes":[' + bytes(changed) + b"]}"
-            ),
-            self._try_named("send an undeclared field", "malformed", "heartbeat", extra),
-            self._try_named("send half a megabyte", "too-large", "chain", b" " * 500_000),
-            self._try_named("send a form", "wrong-content-type", "chain", b"a=b", "text/plain"),
+            self._line.try_post("send garbage", "malformed", "chain", b"\x00\xff not JSON"),
+            self._line.try_chain("send a changed byte", "bad-signature", bytes(changed)),
+            self._line.try_post("send an undeclared field", "malformed", "heartbeat", extra),
+            self._line.try_post("send half a megabyte", "too-large", "chain", b" " * 500_000),
+            self._line.try_post("send a form", "wrong-content-type", "chain", b"a=b", "text/plain"),
         ]
 
     # --- tokens
     def _tokens(self, week: Week) -> list[Attempt]:
-        raw = self._http.get(f"{self._named}/directory/{week}", timeout=TIMEOUT).content
+        raw = self._line.get(f"directory/{week}").content
         key = dsse.public_from_text(self._pins["directory_key"])
         self._directory = read_directory(dsse.verify(raw, dsse.PayloadType.DIRECTORY, key, 1024 * 1024), week)
         attempts = []
@@ -236,16 +140,18 @@ class Adversary:
                 self._reporter = box
         other = next(box for box in self._boxes if box is not self._reporter)
         attempts.append(
-            Attempt("ask with both boxes of a household", "not-reporting-box", _name(self._ask(other, week)))
+            Attempt(
+                "ask with both boxes of a household", "not-reporting-box", refusal(self._ask(other, week))
+            )
         )
         if self._reporter is not None:
-            again = _name(self._ask(self._reporter, week))
+            again = refusal(self._ask(self._reporter, week))
             attempts.append(Attempt("ask for more tokens than the quota", "quota-exhausted", again))
-            later = _name(self._ask(self._reporter, week.plus(1)))
+            later = refusal(self._ask(self._reporter, week.plus(1)))
             attempts.append(Attempt("ask for next week's tokens", "wrong-token-key", later))
         return attempts
 
-    def _ask(self, box: _Box, week: Week) -> requests.Response:
+    def _ask(self, box: HandBox, week: Week) -> requests.Response:
         assert self._directory is not None  # noqa: S101 (it was fetched)
         pending = {
             taken.name: self._blinded(taken.name, Week.parse(self._directory.week))
@@ -255,7 +161,9 @@ class Adversary:
             MeasureRequest(measure, base64.b64encode(one.request).decode())
             for measure, one in pending.items()
         ]
-        answer = self._post("tokens", box.sign(encode(TokenAsk(box=box.box, week=str(week), requests=coded))))
+        answer = self._line.post(
+            "tokens", box.sign(encode(TokenAsk(box=box.box, week=str(week), requests=coded)))
+        )
         if answer.ok:
             for (measure, one), text in zip(pending.items(), answer.json()["responses"], strict=True):
                 spki = self._directory.token_key(measure)
@@ -283,7 +191,7 @@ class Adversary:
         sealed, context = encapsulate_request(KeyConfig.decode(self._directory.key_config()), inner)
         answer = self._send_sealed(sealed)
         if not answer.ok:
-            return Attempt(what, expected, _name(answer))
+            return Attempt(what, expected, refusal(answer))
         opened = bhttp.decode_response(context.open_response(answer.content))
         return Attempt(what, expected, _inner_name(opened))
 
@@ -310,61 +218,25 @@ class Adversary:
                 lambda: requests.get(f"{self._relay}/billing/v1/catalogue", timeout=TIMEOUT),
             ),
         ]
-        return [Attempt(what, expected, _name(send())) for what, expected, send in tries]
+        return [Attempt(what, expected, refusal(send())) for what, expected, send in tries]
 
-    # --- the named line
-    def _enrolment(self, box: _Box, code: str) -> bytes:
+    def _enrolment(self, box: HandBox, code: str, version: int = PROTOCOL_VERSION) -> bytes:
         public = dsse.public_to_text(box.key.public_key())
-        return box.sign(encode(Enrol(code=code, serial="MALLORY", public_key=public)), "new")
+        return box.sign(encode(Enrol(v=version, code=code, serial="MALLORY", public_key=public)), "new")
 
-    def _post(self, path: str, body: bytes, content_type: str = JSON) -> requests.Response:
-        headers = {"Content-Type": content_type}
-        try:
-            return self._http.post(f"{self._named}/{path}", body, headers=headers, timeout=TIMEOUT)
-        except requests.ConnectionError:
-            # A connection kept open may have died with a headend that was killed; everybody tries once more.
-            return requests.post(f"{self._named}/{path}", body, headers=headers, timeout=TIMEOUT)
-
-    def _try_named(
-        self, what: str, expected: str, path: str, body: bytes, content_type: str = JSON
-    ) -> Attempt:
-        return Attempt(what, expected, _name(self._post(path, body, content_type)))
-
-    def _try_chain(self, what: str, expected: str, envelope: bytes) -> Attempt:
-        answer = self._post("chain", b'{"envelopes":[' + envelope + b"]}")
-        met = f"ack {answer.json()['ack']}" if answer.ok else _name(answer)
-        return Attempt(what, expected, met)
-
-    def _paid_offers(self) -> list[dict[str, Any]]:
-        envelope = self._http.get(f"{self._named}/catalogue", timeout=TIMEOUT).json()
-        catalogue = json.loads(base64.b64decode(envelope["payload"]))
-        return [offer for offer in catalogue["offers"] if offer["price_cents"]]
+    def _catalogue(self) -> dict[str, Any]:
+        envelope = self._line.get("catalogue").json()
+        catalogue: dict[str, Any] = json.loads(base64.b64decode(envelope["payload"]))
+        return catalogue
 
     def _now_ms(self) -> int:
         return int(self._headend.readiness()["now_ms"])
-
-
-def _json(value: object) -> bytes:
-    return msgspec.json.encode(value)
-
-
-def _name(answer: requests.Response) -> str:
-    if answer.ok:
-        return str(answer.status_code)
-    try:
-        return str(answer.json()["type"]).rpartition(":")[2]
-    except (ValueError, KeyError):
-        return str(answer.status_code)
 
 
 def _inner_name(answer: bhttp.Response) -> str:
     if answer.status < 400:  # noqa: PLR2004 (RFC 9110: refusals begin here)
         return str(answer.status)
     return answer.body.decode()
-
-
-def _same(first: requests.Response, again: requests.Response) -> str:
-    return "the same acknowledgement" if first.content == again.content else "another answer"
 
 
 def _times(duplicates: float) -> str:

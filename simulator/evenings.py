@@ -10,6 +10,7 @@ picture, that makes the 150 minutes a person and day that surveys find.
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from functools import cached_property
 from itertools import accumulate
 from math import exp
 from operator import itemgetter
@@ -43,6 +44,9 @@ _LAGS = ((0, 1, 2, 3, 5, 7, 12, 21, 40, 90), (38, 60, 70, 77, 85, 90, 94, 97, 99
 _CATCHUP_DAYS = 7  # what is older was recorded
 _MAIN_ORDERS = 0.7  # of a home's orders come from its first box, if it has others
 _WRONG_PIN, _FAILED = 0.02, 0.01
+_REDUCED = 0.06  # of paid orders are placed with a promotion
+_STOPPED = 0.08  # of orders with a preview are stopped within it
+_STOPS_AFTER = (20, 180)  # seconds; with a clock that is corrected meanwhile still within the preview
 _DOUBLED, _LOST_STOP = 0.01, 0.005
 _MARGIN_MS = 2 * MINUTE_MS
 
@@ -60,6 +64,7 @@ _ADULT_DVB = 0x18
 
 Body = dict[str, object]
 Span = tuple[int, int]
+Told = Literal["confirmed", "failed", "stopped"]
 
 
 class Report(NamedTuple):
@@ -76,14 +81,16 @@ class Purchase(NamedTuple):
     ref: str
     offer: str
     pin_verified: bool
+    reduced: bool = False
+    """Whether the household wants a promotion taken off it."""
 
 
 class Outcome(NamedTuple):
-    """Whether the title of the purchase with this `ref` could be delivered."""
+    """What became of the purchase with this `ref`: delivered, not delivered, or stopped in its preview."""
 
     at_ms: int
     ref: str
-    outcome: Literal["confirmed", "failed"]
+    outcome: Told
 
 
 Event = Report | Purchase | Outcome
@@ -240,6 +247,12 @@ class _Viewer:
         self._now = self._listing.start_ms
         self._channel = 0
         self._bought = 0
+        self._ref = ""
+
+    @cached_property
+    def _choices(self) -> Random:
+        # A generator of its own, so that the same day without these choices is the same day.
+        return Random(f"{self._box.key}/{self._day}/choices")
 
     def spend(self, plan: Sequence[_Sitting], games: list[Title]) -> None:
         """Live through the day."""
@@ -353,27 +366,40 @@ class _Viewer:
     def _view_film(self, film: Title, end: int) -> None:
         self._say("key", self._now)
         self._wait(5, 40)
-        if self._buy(film):
+        outcome = self._buy(film)
+        if outcome != "failed":
             code = _ADULT_DVB if film.offer.genre is None else _FILM_DVB[film.offer.genre]
             item: Body = {"kind": "vod", "genre": code, "ref": film.offer.offer}
             self._say("play", self._now, item=item)
-            self._view_with_pause(min(end, self._now + film.runtime_min * MINUTE_MS), end)
+            if outcome == "stopped":
+                self._stop()
+            else:
+                self._view_with_pause(min(end, self._now + film.runtime_min * MINUTE_MS), end)
             if self._now < end:
                 self._say("stop", self._now)
                 self._wait(3, 20)
 
-    def _buy(self, title: Title) -> bool:
-        """Order it, after a mistyped PIN at times; answers whether it was delivered."""
+    def _stop(self) -> None:
+        """It was not what they thought: they stop it before it is charged."""
+        self._now += int(self._choices.uniform(*_STOPS_AFTER) * 1000)
+        self.events.append(Outcome(self._now, self._ref, "stopped"))
+
+    def _buy(self, title: Title) -> Told:
+        """Order it, after a mistyped PIN at times; answers what becomes of it. `_stop` tells of a stop."""
         self._bought += 1
-        ref = f"{self._box.key}/{self._day}/{self._bought}"
+        ref = self._ref = f"{self._box.key}/{self._day}/{self._bought}"
         if title.offer.price_cents and self._random.random() < _WRONG_PIN:
             self.events.append(Purchase(self._now, f"{ref}/mistyped", title.offer.offer, pin_verified=False))
             self._wait(4, 15)
-        self.events.append(Purchase(self._now, ref, title.offer.offer, pin_verified=True))
+        reduced = bool(title.offer.price_cents) and self._choices.random() < _REDUCED
+        self.events.append(Purchase(self._now, ref, title.offer.offer, pin_verified=True, reduced=reduced))
         delivered = self._random.random() >= _FAILED
         self._wait(3, 15)
-        self.events.append(Outcome(self._now, ref, "confirmed" if delivered else "failed"))
-        return delivered
+        if delivered and title.offer.preview_minutes and self._choices.random() < _STOPPED:
+            return "stopped"
+        outcome: Told = "confirmed" if delivered else "failed"
+        self.events.append(Outcome(self._now, ref, outcome))
+        return outcome
 
     def _watch(self, until: int) -> None:
         """Let time pass in front of the picture: a key now and then, else signs of life."""

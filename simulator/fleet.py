@@ -6,10 +6,10 @@ within the step has happened already when the headend hears of it.
 
 import heapq
 import os
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+import shutil
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,20 +18,21 @@ from zoneinfo import ZoneInfo
 from box_agent.app import Agent
 from box_agent.events import pack, read_event
 from box_agent.lines import HttpAnonymousLine, HttpNamedLine
-from box_agent.ordering import MissingEvidenceError
 from box_agent.settings import BoxSettings, check
 from shared.clock import ManualClock, from_ms, to_ms
 from shared.errors import StbError
-from shared.named import Evidence
 from shared.register import notice_version, profile
 from shared.weeks import Week, day_start, viewing_day
 from simulator.evenings import Evenings, Event, Outcome, Purchase, Report
 from simulator.guide import Guide, Taste
 from simulator.network import Faults, FaultyAnonymousLine, FaultyNamedLine, within
 from simulator.offers import make_titles, open_shop
+from simulator.old_box import OldAgent
 from simulator.remote import AgentGoneError, AgentRefusedError, RemoteAgent
+from simulator.resident import Account, Resident, SkewedClock
+from simulator.till import Till
 from simulator.town import Box, Household, Town, outages
-from simulator.truth import REACH_INTO_MS, MeasureTruth, Truth, truth_of, viewed_in
+from simulator.truth import REACH_INTO_MS, MeasureTruth, truth_of, viewed_in
 
 MINUTE_MS = 60_000
 HOW = "asked on screen"
@@ -40,9 +41,8 @@ CHANGE_OF_MIND = 0.03
 ENROL_TRIES = 20
 KILL_CHANCE = 0.002
 """Chance of a SIGKILL in a step, for an agent that is a process of its own."""
-MID_ORDER_CHANCE = 0.3
-GOOD = Evidence(pin_verified=True, consent_immediate_supply=True, confirmation_shown=True)
-NO_PIN = Evidence(pin_verified=False, consent_immediate_supply=True, confirmation_shown=True)
+UPDATED_AT = 0.5
+"""Half of the old boxes are updated when so much of the time has passed."""
 
 
 @dataclass(frozen=True)
@@ -71,76 +71,6 @@ class Plan:
     remotes: int
 
 
-@dataclass(frozen=True)
-class Placed:
-    """An order that an agent said yes to: the box's key, its place, and the price that was shown."""
-
-    box: str
-    epoch: int
-    seq: int
-    price_cents: int
-    placed_ms: int
-
-
-@dataclass
-class Account:
-    """What a worker tells at the end."""
-
-    placed: list[Placed] = field(default_factory=list)
-    truth: Truth = field(default_factory=dict)
-    fragments: Counter[str] = field(default_factory=Counter)
-    sent_while_refused: int = 0
-    kills: int = 0
-    mishaps: Counter[str] = field(default_factory=Counter)
-    events: int = 0
-    refused_without_pin: int = 0
-    box_days: int = 0
-    consenting: int = 0
-
-
-class SkewedClock:
-    """A box's own clock: the worker's, some milliseconds ahead or behind."""
-
-    def __init__(self, true: ManualClock, skew_ms: int) -> None:
-        self._true = true
-        self._skew = timedelta(milliseconds=skew_ms)
-
-    def now(self) -> datetime:
-        """What the box believes."""
-        return self._true.now() + self._skew
-
-    def monotonic(self) -> float:
-        """Seconds since the worker began."""
-        return self._true.monotonic()
-
-
-@dataclass
-class Resident:
-    """One box with its agent and what the truth keeps of it."""
-
-    household: Household
-    box: Box
-    agent: Agent | RemoteAgent
-    skew_ms: int
-    refs: dict[str, int] = field(default_factory=dict)
-    kept: list[tuple[int, bytes]] = field(default_factory=list)
-    ordered: list[tuple[int, str]] = field(default_factory=list)
-    enrolled: tuple[str, int] = ("", 0)
-    consents: bool = False
-    refused_from: list[int] = field(default_factory=list)
-    granted_from: list[int] = field(default_factory=list)
-
-    @property
-    def remote(self) -> RemoteAgent | None:
-        """Its agent, if that is a process of its own."""
-        return self.agent if isinstance(self.agent, RemoteAgent) else None
-
-    def covered(self, start_ms: int, end_ms: int) -> bool:
-        """Whether consent stood from before the start to the end."""
-        granted = [at for at in self.granted_from if at <= start_ms]
-        return bool(granted) and not any(max(granted) < at < end_ms for at in self.refused_from)
-
-
 class Fleet:
     """A worker's part of the town."""
 
@@ -153,7 +83,8 @@ class Fleet:
         self._calm = False
         self._random = Random(f"fleet/{plan.seed}/{plan.worker}")
         titles = make_titles(Random(f"shop/{plan.seed}"), plan.films, plan.games, plan.start_ms)
-        self._offers = {title.offer.offer: title.offer for title in titles}
+        offers = {title.offer.offer: title.offer for title in titles}
+        self._till = Till(offers, self.account, self._random)
         self._evenings = Evenings(
             Guide(plan.seed, self.zone),
             open_shop(titles),
@@ -165,6 +96,8 @@ class Fleet:
         self._today_from = 0
         self._place = 0
         self._remotes = 0
+        self._updated = False
+        self._update_ms = plan.start_ms + int((plan.end_ms - plan.start_ms) * UPDATED_AT)
         self._minds: list[tuple[int, int, bool]] = []
         self._measures = [
             measure for measure in profile(plan.profile).measures if "region" not in measure.grid
@@ -202,10 +135,10 @@ class Fleet:
         state.mkdir(parents=True, exist_ok=True)
         if remote:
             self._remotes += 1
-            return Resident(home, box, RemoteAgent(settings), 0)
-        return Resident(home, box, self._agent(settings, box), box.skew_ms)
+            return Resident(home, box, settings, RemoteAgent(settings), 0)
+        return Resident(home, box, settings, self._agent(settings, box, old=box.old), box.skew_ms)
 
-    def _agent(self, settings: BoxSettings, box: Box) -> Agent:
+    def _agent(self, settings: BoxSettings, box: Box, *, old: bool = False) -> Agent:
         down = outages(box, self.plan.start_ms, self.plan.end_ms)
 
         def is_down() -> bool:
@@ -222,23 +155,28 @@ class Fleet:
                 mishaps,
             ),
         )
-        return Agent(settings, lines, SkewedClock(self.clock, box.skew_ms), os.urandom)
+        kind = OldAgent if old else Agent
+        return kind(settings, lines, SkewedClock(self.clock, box.skew_ms), os.urandom)
 
     # --- what the world asks for
     def move_in(self, codes: dict[str, str]) -> None:
         """Enrol every box and ask its household for consent; most never change their mind."""
         self._calm = True  # an installer sees to it that the home has a network
         for number, resident in enumerate(self.residents):
-            found: Any = self._until_heard(resident, codes[resident.box.key])
-            if isinstance(found, dict):
-                resident.enrolled = (found["box"], found["epoch"])
-            else:
-                resident.enrolled = (str(found.box), int(found.epoch))
+            self._enrol(resident, codes[resident.box.key])
+            resident.accounts.append((0, str(resident.household.account)))
             if resident.box.consent:
                 self._set_consent(resident, granted=True)
                 self._plan_change(number)
         self._calm = False
         self.account.consenting = sum(resident.consents for resident in self.residents)
+
+    def _enrol(self, resident: Resident, code: str) -> None:
+        found: Any = self._until_heard(resident, code)
+        if isinstance(found, dict):
+            resident.enrolled = (found["box"], found["epoch"])
+        else:
+            resident.enrolled = (str(found.box), int(found.epoch))
 
     def _until_heard(self, resident: Resident, code: str) -> object:
         # An installer who is told that the line is down tries again.
@@ -269,6 +207,53 @@ class Fleet:
             resident.kept.clear()
             resident.ordered.clear()
 
+    def movable(self, wanted: int) -> list[tuple[str, str, str]]:
+        """Boxes that order, and whose orders have all arrived: key, box id and present account."""
+        return self._settled(wanted, self.residents)
+
+    def saleable(self, wanted: int) -> list[tuple[str, str, str]]:
+        """Those of them that never consented, so that no week's truth goes with a reset."""
+        return self._settled(wanted, [one for one in self.residents if not one.box.consent])
+
+    def _settled(self, wanted: int, among: list[Resident]) -> list[tuple[str, str, str]]:
+        found: list[tuple[str, str, str]] = []
+        for resident in self._random.sample(among, len(among)):
+            if len(found) == wanted:
+                break
+            orders = resident.household.orders.paid_films > 0 and not resident.box.index
+            if orders and resident.settled():
+                found.append((resident.box.key, resident.enrolled[0], resident.accounts[-1][1]))
+        return found
+
+    def moved(self, to: dict[str, str], at_ms: int) -> None:
+        """The headend has bound these boxes, by their keys, to other accounts."""
+        for resident in self._of(to):
+            resident.accounts.append((at_ms, to[resident.box.key]))
+            self.account.moved += 1
+
+    def resold(self, to: dict[str, tuple[str, str]], at_ms: int) -> None:
+        """Reset these boxes, by their keys, and enrol them for an account with its code."""
+        calm, self._calm = self._calm, True  # an installer sees to it that the home has a network
+        for resident in self._of(to):
+            account, code = to[resident.box.key]
+            resident.agent.close()
+            shutil.rmtree(resident.settings.state())
+            resident.agent = self._agent(resident.settings, resident.box, old=resident.old)
+            self._enrol(resident, code)
+            resident.accounts.append((at_ms, account))
+            resident.refs.clear()
+            self.account.resold += 1
+        self._calm = calm
+
+    def _of(self, keys: Container[str]) -> Iterator[Resident]:
+        return (resident for resident in self.residents if resident.box.key in keys)
+
+    def _update_boxes(self) -> None:
+        for resident in [one for one in self.residents if one.old][::2]:
+            resident.agent.close()
+            resident.agent = self._agent(resident.settings, resident.box)
+            self.account.updated += 1
+
     def calm(self) -> None:
         """From now on no home's network is down, so that what is on its way can arrive."""
         self._calm = True
@@ -276,6 +261,9 @@ class Fleet:
     def run(self, from_ms_: int, until_ms: int) -> None:
         """Play everything from an instant up to, and without, another (Unix milliseconds)."""
         self._change_minds(until_ms)
+        if not self._updated and until_ms >= self._update_ms:
+            self._updated = True
+            self._update_boxes()
         due = [
             (max(at_ms, from_ms_), number)
             for number, resident in enumerate(self.residents)
@@ -375,11 +363,9 @@ class Fleet:
             case Report(at_ms, body):
                 self._report(resident, at_ms, body)
             case Purchase():
-                self._purchase(resident, event)
-            case Outcome(_, ref, outcome):
-                seq = resident.refs.pop(ref, None)
-                if seq is not None:
-                    self._deliver(resident, seq, outcome)
+                self._till.purchase(resident, event)
+            case Outcome():
+                self._till.deliver(resident, event)
 
     def _report(self, resident: Resident, at_ms: int, body: dict[str, object]) -> None:
         if not resident.consents:
@@ -389,61 +375,6 @@ class Fleet:
         event = read_event(said)
         if resident.agent.report(event):
             resident.kept.append((at_ms, pack(event)))
-
-    def _purchase(self, resident: Resident, order: Purchase) -> None:
-        evidence = GOOD if order.pin_verified else NO_PIN
-        placed = self._place_order(resident, order.offer, evidence)
-        if placed is None:
-            return
-        seq, placed_ms, repeated = placed
-        offer = self._offers[order.offer]
-        if offer.price_cents:
-            resident.refs[order.ref] = seq  # nothing hangs on the delivery of what costs nothing
-        if repeated:
-            return
-        box, epoch = resident.enrolled
-        self.account.placed.append(Placed(box, epoch, seq, offer.price_cents, placed_ms))
-        if offer.genre is not None and resident.consents:
-            resident.ordered.append((placed_ms, offer.genre))
-
-    def _place_order(
-        self, resident: Resident, offer: str, evidence: Evidence
-    ) -> tuple[int, int, bool] | None:
-        try:
-            if resident.remote is not None:
-                return self._place_remote(resident.remote, offer, evidence)
-            assert isinstance(resident.agent, Agent)  # noqa: S101 (the other kind is above)
-            placed = resident.agent.place_order(offer, evidence)
-        except MissingEvidenceError:
-            self.account.refused_without_pin += 1
-            return None
-        except StbError as error:
-            self.account.mishaps[f"order {type(error).__name__}"] += 1
-            return None
-        return placed.seq, placed.placed_ms, placed.repeated
-
-    def _place_remote(
-        self, agent: RemoteAgent, offer: str, evidence: Evidence
-    ) -> tuple[int, int, bool] | None:
-        known = {order["seq"] for order in agent.orders()}
-        if evidence.pin_verified and self._random.random() < MID_ORDER_CHANCE:
-            agent.kill_in_mid_order(offer, evidence)
-        try:
-            placed = agent.place_order(offer, evidence)
-        except AgentRefusedError as refusal:
-            if refusal.name == "missing-evidence":
-                self.account.refused_without_pin += 1
-                return None
-            raise
-        # After a kill the order may stand although nobody was told; the screen shows it as placed then.
-        repeated = bool(placed["repeated"]) and placed["seq"] in known
-        return placed["seq"], placed["placed_ms"], repeated
-
-    def _deliver(self, resident: Resident, seq: int, outcome: str) -> None:
-        try:
-            resident.agent.report_delivery(seq, outcome)
-        except StbError as error:
-            self.account.mishaps[f"delivery {type(error).__name__}"] += 1
 
     # --- the truth
     def close_week(self, week: Week) -> None:

@@ -8,8 +8,12 @@ from typing import Any
 
 from headend.disclosure import TABLE, DisclosureError, Kind, Purpose, Recipient, clear
 from shared.register import profile
-from simulator.fleet import Account
+from simulator.resident import Account
 from simulator.world import Outcome
+
+NOT_PAID = ("zero-rated", "credited", "suspended", "rejected")
+"""The states of an order that nobody pays."""
+PARTS = ("gross", "net", "vat", "rounding")
 
 
 @dataclass(frozen=True)
@@ -60,9 +64,8 @@ def _usage(exports: Path) -> Counter[str]:
 def lost_and_doubled(books: Books, account: Account) -> tuple[list[str], list[str]]:
     """Orders that an agent said yes to and that the headend does not have; and orders booked twice."""
     known = {order["ref"] for order in books.orders}
-    placed = [f"{order.box}/{order.epoch}/{order.seq}" for order in account.placed]
     return (
-        [ref for ref in placed if ref not in known],
+        [order.ref for order in account.placed if order.ref not in known],
         [ref for ref, times in books.usage.items() if times > 1],
     )
 
@@ -75,8 +78,9 @@ def judge(outcome: Outcome, books: Books) -> list[Invariant]:
 def _billing(outcome: Outcome, books: Books) -> list[Invariant]:
     lost, doubled = lost_and_doubled(books, outcome.account)
     in_flight = books.sums["in_flight"]
-    shown = {f"{one.box}/{one.epoch}/{one.seq}": one.price_cents for one in outcome.account.placed}
-    wrong = [bill["number"] for bill in books.invoices if not _adds_up(bill, shown)]
+    shown = {one.ref: (one.price_cents, one.credit_cents) for one in outcome.account.placed}
+    wrong = [bill["number"] for bill in books.invoices if not adds_up(bill, shown)]
+    reduced = sum(line["kind"] == "promotion" for bill in books.invoices for line in bill["lines"])
     held = [one for one in books.verdicts if one["verdict"] == "ok"]
     return [
         Invariant(
@@ -89,8 +93,10 @@ def _billing(outcome: Outcome, books: Books) -> list[Invariant]:
         Invariant(
             "every bill is the sum of the prices that the screen showed",
             not wrong,
-            f"{len(books.invoices)} bills, {len(wrong)} wrong",
+            f"{len(books.invoices)} bills, {reduced} lines of promotions, {len(wrong)} wrong",
         ),
+        not_paid(outcome.account, books),
+        whose(outcome.account, books),
         Invariant(
             "the export verifies with the public key alone",
             bool(books.verdicts) and len(held) == len(books.verdicts),
@@ -99,12 +105,53 @@ def _billing(outcome: Outcome, books: Books) -> list[Invariant]:
     ]
 
 
-def _adds_up(bill: dict[str, Any], shown: dict[str, int]) -> bool:
-    lines = bill["lines"]
+def not_paid(account: Account, books: Books) -> Invariant:
+    """What became of the orders that failed or were stopped in time."""
+    stands = {order["ref"]: order["state"] for order in books.orders}
+    paid = [ref for ref in account.unpaid if stands.get(ref) not in NOT_PAID]
+    told = Counter(account.unpaid.values())
+    return Invariant(
+        "what failed, or was stopped within its preview, is not paid",
+        not paid,
+        f"{told['failed']} failed, {told['stopped']} stopped; paid {len(paid)}",
+    )
+
+
+def whose(account: Account, books: Books) -> Invariant:
+    """Whether each order stands under the account that its box was bound to when it was placed."""
+    billed = {order["ref"]: order["account"] for order in books.orders}
+    wrong = [order.ref for order in account.placed if billed.get(order.ref) != order.account]
+    return Invariant(
+        "an order is the account's that its box was bound to",
+        not wrong,
+        f"{account.moved} boxes moved, {account.resold} resold; wrong {len(wrong)}",
+    )
+
+
+def adds_up(bill: dict[str, Any], shown: dict[str, tuple[int, int]]) -> bool:
+    """Whether a bill or credit note is the sum of its parts, and of what the screens showed.
+
+    `shown` is each order's price and what a promotion took off it, in cents. A bill has a line for either, a
+    credit note one for what is left of the order: the town's corrections are whole ones.
+    """
+    lines, groups = bill["lines"], bill["groups"]
     total = sum(line["cents"] for line in lines)
-    known = [shown[line["order_ref"]] == line["cents"] for line in lines if line["order_ref"] in shown]
     parts = bill["net"] + bill["vat"] + bill["rounding"]
-    return bool(bill["gross"] == total == parts) and all(known)
+    told = [sum(group[name] for group in groups) == bill[name] for name in PARTS]
+    return bool(bill["gross"] == total == parts) and all(told) and _as_shown(bill, shown)
+
+
+def _as_shown(bill: dict[str, Any], shown: dict[str, tuple[int, int]]) -> bool:
+    charged: dict[str, list[int]] = {}
+    for line in bill["lines"]:
+        place = charged.setdefault(line["order_ref"], [0, 0])
+        place[line["kind"] == "promotion"] += line["cents"]
+    whole = bill["kind"] == "credit-note"
+    return all(
+        charged[ref] == ([price - credit, 0] if whole else [price, -credit])
+        for ref, (price, credit) in shown.items()
+        if ref in charged
+    )
 
 
 def _anonymity(outcome: Outcome) -> list[Invariant]:

@@ -1,4 +1,4 @@
-"""What the town can order: real films and free games, at invented prices."""
+"""What the town can order: real films and free games, at invented prices, and what is taken off them."""
 
 import csv
 from dataclasses import dataclass
@@ -10,11 +10,12 @@ from typing import Literal
 
 from shared.errors import StbError
 from shared.genres import film_genre_of_words
-from shared.named import Offer
+from shared.named import Offer, Promotion
 
 Kind = Literal["film", "game"]
 Mode = Literal["rent", "buy", "subscription"]
 Display = Literal["title", "class", "amount"]
+Category = Literal["welcome", "loyalty", "campaign"]
 
 CURRENCY = "EUR"
 VAT_BP = 2100
@@ -27,6 +28,8 @@ _WINDOWS = (48, 48, 48, 24)
 _DISPLAYS: tuple[Display, ...] = ("title", "title", "title", "title", "class", "amount")
 _ADULT_MINUTES = 80
 _GAME_MINUTES = 0  # a game is played, not viewed
+_PREVIEW_MINUTES = 5
+_PREVIEW_EVERY = 3  # one film that is rented in so many
 
 
 class TooManyOffersError(StbError):
@@ -80,6 +83,30 @@ def make_offers(random: Random, films: int, games: int, from_ms: int) -> list[Of
     return [title.offer for title in make_titles(random, films, games, from_ms)]
 
 
+def make_promotions(from_ms: int, to_ms: int) -> list[Promotion]:
+    """What is taken off orders between two instants (Unix milliseconds); one of them ends half-way."""
+    halfway_ms = (from_ms + to_ms) // 2
+    return [
+        Promotion(
+            promotion=name,
+            version=1,
+            category=name,
+            kinds=["film", "game"] if name == "welcome" else ["film"],
+            credit_cents=cents,
+            currency=CURRENCY,
+            per_account=times,
+            valid_from_ms=from_ms,
+            valid_to_ms=until_ms,
+        )
+        for name, cents, times, until_ms in _promotions(halfway_ms, to_ms)
+    ]
+
+
+def _promotions(halfway_ms: int, to_ms: int) -> list[tuple[Category, int, int, int]]:
+    """Category, cents, times an account, end."""
+    return [("welcome", 250, 1, to_ms), ("campaign", 150, 3, halfway_ms), ("loyalty", 100, 5, to_ms)]
+
+
 def _film(random: Random, number: int, row: dict[str, str], from_ms: int) -> Title:
     genre = film_genre_of_words(row["genres"].split(", "))
     free = random.random() < _FREE_PART
@@ -117,7 +144,12 @@ def _offer(
         window_hours=hours,
         display="amount" if genre is None else random.choice(_DISPLAYS),
         valid_from_ms=from_ms,
+        preview_minutes=_PREVIEW_MINUTES if _has_preview(kind, mode, number) else 0,
     )
+
+
+def _has_preview(kind: Kind, mode: Mode, number: int) -> bool:
+    return kind == "film" and mode == "rent" and number % _PREVIEW_EVERY == 0
 
 
 def _terms(random: Random, *, free: bool, bought: bool) -> tuple[Mode, int, int]:

@@ -13,6 +13,7 @@ import msgspec
 from box_agent.consent import Answer
 from box_agent.events import Event
 from box_agent.local_socket import ask
+from box_agent.ordering import PromotionUse
 from box_agent.settings import BoxSettings
 from headend.kit.process import die_with_parent
 from shared.errors import StbError
@@ -55,10 +56,9 @@ class RemoteAgent:
             self.restart()
             return False
 
-    def place_order(self, offer: str, evidence: Evidence) -> dict[str, Any]:
+    def place_order(self, offer: str, evidence: Evidence, promotion: str | None = None) -> dict[str, Any]:
         """See `Agent.place_order`."""
-        request = {"op": "order", "offer": offer, "evidence": msgspec.to_builtins(evidence)}
-        return dict(self._ask(request))
+        return dict(self._ask(_order(offer, evidence, promotion)))
 
     def report_delivery(self, order_seq: int, outcome: str) -> int:
         """See `Agent.report_delivery`."""
@@ -76,6 +76,10 @@ class RemoteAgent:
     def orders(self) -> list[dict[str, Any]]:
         """See `Agent.orders`."""
         return list(self._ask({"op": "orders"}))
+
+    def promotions(self) -> list[PromotionUse]:
+        """See `Agent.promotions`."""
+        return msgspec.convert(self._ask({"op": "promotions"}), list[PromotionUse])
 
     def sent(self) -> list[dict[str, Any]]:
         """See `Agent.sent`."""
@@ -102,11 +106,11 @@ class RemoteAgent:
             self.kill()
         self._process = self._start()
 
-    def kill_in_mid_order(self, offer: str, evidence: Evidence) -> None:
+    def kill_in_mid_order(self, offer: str, evidence: Evidence, promotion: str | None) -> None:
         """Ask for an order and kill the agent without waiting for its answer; then start it again."""
         import socket  # noqa: PLC0415 (this one act needs it)
 
-        request = {"op": "order", "offer": offer, "evidence": msgspec.to_builtins(evidence)}
+        request = _order(offer, evidence, promotion)
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.connect(str(self._settings.socket()))
             connection.sendall(msgspec.json.encode(request) + b"\n")
@@ -155,6 +159,11 @@ class RemoteAgent:
             if time.monotonic() > until:
                 raise AgentGoneError("the agent did not start")
             time.sleep(PAUSE)
+
+
+def _order(offer: str, evidence: Evidence, promotion: str | None) -> dict[str, Any]:
+    told = {"op": "order", "offer": offer, "evidence": msgspec.to_builtins(evidence)}
+    return told if promotion is None else told | {"promotion": promotion}
 
 
 def _toml(settings: BoxSettings) -> str:

@@ -1,6 +1,7 @@
 """The report: the truth beside what the headend published, for a person and as JSON."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -10,8 +11,10 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
+from shared.named import PROTOCOL_VERSION
 from shared.register import Grid, profile
 from simulator.invariants import Books, Invariant, judge, lost_and_doubled
+from simulator.resident import Account
 from simulator.truth import MeasureTruth
 from simulator.world import Outcome
 
@@ -104,7 +107,13 @@ class Report:
             "faults": self.outcome.setup.faults,
             "holds": self.holds,
             "invariants": [asdict(one) for one in self.invariants],
-            "orders": {"placed": len(account.placed), "lost": lost, "doubled": doubled},
+            "orders": {
+                "placed": len(account.placed),
+                "lost": lost,
+                "doubled": doubled,
+                **_kinds_of_orders(account),
+            },
+            "boxes": {"moved": account.moved, "resold": account.resold, "updated": account.updated},
             "reconciliation": self.books.sums,
             "fragments": dict(account.fragments),
             "mishaps": dict(account.mishaps),
@@ -147,7 +156,8 @@ class Report:
 
     def _show_books(self, console: Console) -> None:
         sums = self.books.sums
-        lost, doubled = lost_and_doubled(self.books, self.outcome.account)
+        account = self.outcome.account
+        lost, doubled = lost_and_doubled(self.books, account)
         table = Table(title="Reconciliation", title_justify="left")
         table.add_column("where an order stands")
         table.add_column("orders", justify="right")
@@ -163,10 +173,15 @@ class Report:
         ):
             table.add_row(name.replace("_", " "), f"{sums[name]:,}", value)
         table.add_section()
-        table.add_row("placed on boxes", f"{len(self.outcome.account.placed):,}", "")
+        table.add_row("placed on boxes", f"{len(account.placed):,}", "")
         table.add_row("received", f"{sums['received']:,}", "")
         table.add_row(f"lost {len(lost)}, doubled {len(doubled)}", "", "")
         console.print(table)
+        console.print(f"  orders: {_counts(_kinds_of_orders(account))}")
+        console.print(
+            f"  boxes: {account.moved} moved, {account.resold} resold, {account.updated} updated to "
+            f"version {PROTOCOL_VERSION} of the protocol"
+        )
         for one in self.books.verdicts:
             console.print(f"  export {one['name']}: {one['verdict']}, {one['entries']:,} entries")
 
@@ -265,6 +280,16 @@ def _row(row: dict[str, Any]) -> tuple[str, ...]:
         f"{_percent(everywhere['low'])} to {_percent(everywhere['high'])}" if everywhere else "",
         _mark(holds=row["inside"]),
     )
+
+
+def _kinds_of_orders(account: Account) -> dict[str, int]:
+    told = Counter(account.unpaid.values())
+    return {
+        "with a promotion": sum(order.credit_cents > 0 for order in account.placed),
+        "stopped in their preview": told["stopped"],
+        "failed": told["failed"],
+        "of the version before": sum(order.version < PROTOCOL_VERSION for order in account.placed),
+    }
 
 
 def _counts(counts: Mapping[str, int]) -> str:

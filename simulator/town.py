@@ -55,12 +55,17 @@ AREAS: Mapping[str, str] = MappingProxyType(
 )
 """Two-digit prefixes of Dutch postal areas and their region."""
 
+_ZONES: Mapping[str, str] = MappingProxyType({"BE": "Europe/Brussels"})
+"""The zone of a country's accounts, if it is not the town's."""
+
 _REGION_WEIGHTS = list(accumulate(region.people for region in _REGIONS.values()))
 _BOXES_A_HOME = ((1, 2, 3, 4), (0.50, 0.82, 0.98, 1.0))  # mean 1.7
 _PERSONS = ((1, 2, 3, 4, 5), (0.38, 0.71, 0.83, 0.95, 1.0))
 _MEAN_PERSONS = 2.13
 _ALIKE = 0.9  # boxes that were asked together with the home's first
 _ORDERING_HOMES = 0.45
+_BELGIAN, _FRENCH, _ENGLISH = 0.1, 0.6, 0.05  # of homes; of Belgian ones; of the others
+_OLD_BOXES = 0.05  # whose agent still speaks the version of the protocol before
 _FREE_PLAYS, _PAID_FILMS, _GAMES = 3.5, 0.6, 0.1  # a home and month
 _SHIFT_LEAN = 0.25  # of choices; comes out near 21 % of minutes
 _SKEW_MS = 90_000
@@ -76,7 +81,7 @@ class Box:
     """One box of a home.
 
     `active` is the probability of viewing on a day, `amount` scales the minutes, `skew_ms` is what its clock
-    is ahead of true time.
+    is ahead of true time. `old` boxes speak the version of the protocol before this one.
     """
 
     key: str
@@ -87,6 +92,7 @@ class Box:
     active: float
     amount: float
     skew_ms: int
+    old: bool
 
 
 @dataclass(frozen=True)
@@ -111,6 +117,8 @@ class Household:
     region: str
     postal_area: str
     zone: str
+    country: str
+    language: str
     persons: int
     boxes: tuple[Box, ...]
     orders: Orders
@@ -150,6 +158,7 @@ class Town:
 def _household(seed: int, number: int, zone: str) -> Household:
     key = f"home/{seed}/{number}"
     random = Random(key)
+    country, language = _law(Random(f"{key}/law"))
     region = random.choices(REGIONS, cum_weights=_REGION_WEIGHTS)[0]
     prefix = random.choice(_REGIONS[region].prefixes.split())
     persons = random.choices(_PERSONS[0], cum_weights=_PERSONS[1])[0]
@@ -160,13 +169,22 @@ def _household(seed: int, number: int, zone: str) -> Household:
         account=AccountId(f"A{number:06}"),
         region=region,
         postal_area=f"{prefix}{random.randrange(100):02}",
-        zone=zone,
+        zone=_ZONES.get(country, zone),
+        country=country,
+        language=language,
         persons=persons,
         boxes=tuple(_boxes(random, key, liking, _REGIONS[region].consent)),
         orders=_orders(random),
         taste=tuple(random.lognormvariate(0, 0.6) for _ in GENRES),
         shift_lean=min(0.8, random.gammavariate(2, _SHIFT_LEAN / 2)),
     )
+
+
+def _law(random: Random) -> tuple[str, str]:
+    """The country whose law bills a home, and its language. Where its boxes stand does not depend on it."""
+    if random.random() < _BELGIAN:
+        return "BE", "fr" if random.random() < _FRENCH else "nl"
+    return "NL", "en" if random.random() < _ENGLISH else "nl"
 
 
 def _boxes(random: Random, key: str, liking: float, willing: float) -> Iterator[Box]:
@@ -182,6 +200,7 @@ def _boxes(random: Random, key: str, liking: float, willing: float) -> Iterator[
             active=_OTHER_ACTIVE if index else _MAIN_ACTIVE,
             amount=liking * (0.8 if index else 1.15),
             skew_ms=random.randint(-_SKEW_MS, _SKEW_MS),
+            old=Random(f"{key}/{index}/version").random() < _OLD_BOXES,
         )
 
 

@@ -25,10 +25,13 @@ from shared.clock import from_ms, to_ms
 from shared.errors import StbError
 from shared.system_clock import ClockSteerer
 from shared.weeks import Week
-from simulator.adversary import Adversary, Attempt
-from simulator.fleet import Account, Fleet, Plan
-from simulator.offers import make_titles
+from simulator.adversary import Adversary
+from simulator.by_hand import Attempt
+from simulator.fleet import Fleet, Plan
+from simulator.moves import Moves
+from simulator.offers import make_promotions, make_titles
 from simulator.processes import Headend, RelayProcess, wait_until
+from simulator.resident import Account
 from simulator.town import AREAS, REGIONS, Household, Town
 from simulator.truth import MeasureTruth
 
@@ -40,6 +43,14 @@ BEHIND = 10
 """Niceness of the workers: the headend and the relay that they wait for go first."""
 ADVERSARY_ACCOUNT = "MALLORY"
 ADVERSARY_BOXES = 2
+SELLERS = (
+    ("NL", "Voorbeeld Televisie B.V.", "NL001234567B01", "Voorbeeldstraat 1", "1012 AB", "Amsterdam"),
+    ("BE", "Voorbeeld Televisie NV", "BE0123456749", "Rue de l'Exemple 1", "1000", "Bruxelles"),
+)
+"""Who bills in each country: name, VAT number, street, postcode, city; all invented."""
+_PARTICULARS = ("--name", "--vat-number", "--street", "--postcode", "--city")
+MOVES_AT, RESALES_AT = 0.35, 0.55
+"""When boxes change hands, in parts of the whole time."""
 Progress = Callable[[str, float], None]
 
 
@@ -122,21 +133,30 @@ class World:
         )
         homes = self._homes()
         accounts = self.setup.folder / "accounts.csv"
-        rows: list[list[str]] = [[str(home.account), home.postal_area, home.zone, "NL"] for home in homes]
-        accounts.write_text(_csv([*rows, [ADVERSARY_ACCOUNT, "10", self.setup.zone, "NL"]]))
+        rows: list[list[str]] = [
+            [str(home.account), home.postal_area, home.zone, home.country, home.language] for home in homes
+        ]
+        accounts.write_text(_csv([*rows, [ADVERSARY_ACCOUNT, "10", self.setup.zone, "NL", "en"]]))
         self.headend.command("account", "import", folder, str(accounts))
-        titles = make_titles(
-            Random(f"shop/{self.setup.seed}"), self.setup.films, self.setup.games, to_ms(self.start)
-        )
-        catalogue = self.setup.folder / "catalogue.json"
-        catalogue.write_bytes(msgspec.json.encode([title.offer for title in titles]))
-        self.headend.command("catalogue", "publish", folder, str(catalogue))
+        self._open_shop(folder)
         # As many codes for each as the largest home needs; what is not used expires.
         most = max(ADVERSARY_BOXES, *(len(home.boxes) for home in homes))
         names = [*(str(home.account) for home in homes), ADVERSARY_ACCOUNT]
         words = ("account", "code", folder, "-", "--count", str(most), "--json")
         codes: dict[str, list[str]] = json.loads(self.headend.command(*words, given="\n".join(names)))
         return codes
+
+    def _open_shop(self, folder: str) -> None:
+        for country, *particulars in SELLERS:
+            words = [word for pair in zip(_PARTICULARS, particulars, strict=True) for word in pair]
+            self.headend.command("seller", "set", folder, "--country", country, *words)
+        setup, from_ms_ = self.setup, to_ms(self.start)
+        titles = make_titles(Random(f"shop/{setup.seed}"), setup.films, setup.games, from_ms_)
+        catalogue, promotions = (setup.folder / f"{name}.json" for name in ("catalogue", "promotions"))
+        catalogue.write_bytes(msgspec.json.encode([title.offer for title in titles]))
+        promotions.write_bytes(msgspec.json.encode(make_promotions(from_ms_, to_ms(self.end))))
+        words = ["catalogue", "publish", folder, str(catalogue), "--promotions", str(promotions)]
+        self.headend.command(*words)
 
     def _homes(self) -> list[Household]:
         town = Town(self.setup.seed, self.setup.households, self.setup.zone)
@@ -186,7 +206,8 @@ class World:
         self.headend.start()
         self.relay.start()
         pins = self.pins()
-        adversary = Adversary(self.headend, self.relay.url, codes.pop(ADVERSARY_ACCOUNT), pins)
+        mallory = (ADVERSARY_ACCOUNT, codes.pop(ADVERSARY_ACCOUNT))
+        adversary = Adversary(self.headend, self.relay.url, mallory, pins)
         self._start_workers(pins, codes)
         attempts = self._live(adversary)
         account = self._finish()
@@ -228,12 +249,15 @@ class World:
     def _live(self, adversary: Adversary) -> list[Attempt]:
         attempts: list[Attempt] = []
         kills = self._kill_plan()
+        moves = self._move_plan()
         first = self.setup.first_week
         weeks = [first.plus(number) for number in range(self.setup.weeks)]
         ends = {week.closes(self.zone) - STEP: week for week in weeks}
         calm_from = self.end - SETTLE
         visits = self._visits(adversary)
         for start, end in self._steps():
+            while moves and moves[0][0] <= start:
+                moves.pop(0)[1](to_ms(start))
             self._steerer.set(end - timedelta(milliseconds=1))
             if start >= calm_from:
                 self._all("calm")
@@ -274,6 +298,14 @@ class World:
         if self.setup.weeks > 1:
             visits.append((first.closes(self.zone) + middle, lambda: adversary.too_late(first)))
         return visits
+
+    def _move_plan(self) -> list[tuple[datetime, Callable[[int], None]]]:
+        accounts = [str(home.account) for home in self._homes()]
+        if len(accounts) == 1:
+            return []  # nobody else is there
+        moves = Moves(self.headend, self._all, accounts, Random(f"moves/{self.setup.seed}"))
+        span = self.end - self.start
+        return [(self.start + span * MOVES_AT, moves.move), (self.start + span * RESALES_AT, moves.resell)]
 
     def _kill_plan(self) -> list[tuple[datetime, str]]:
         if not self.setup.kills:
@@ -325,12 +357,26 @@ class World:
 
 def _add(whole: Account, part: Account) -> None:
     whole.placed += part.placed
+    whole.unpaid |= part.unpaid
     for key, truth in part.truth.items():
         whole.truth.setdefault(key, MeasureTruth()).add(truth)
     for name in ("fragments", "mishaps"):
         getattr(whole, name).update(getattr(part, name))
-    for name in ("sent_while_refused", "kills", "events", "refused_without_pin", "box_days", "consenting"):
+    for name in _SUMS:
         setattr(whole, name, getattr(whole, name) + getattr(part, name))
+
+
+_SUMS = (
+    "sent_while_refused",
+    "kills",
+    "events",
+    "refused_without_pin",
+    "box_days",
+    "consenting",
+    "moved",
+    "resold",
+    "updated",
+)
 
 
 def serve_worker(connection: Connection, plan: Plan) -> None:
@@ -355,7 +401,7 @@ def serve_worker(connection: Connection, plan: Plan) -> None:
 
 def _csv(rows: list[list[str]]) -> str:
     buffer = io.StringIO()
-    csv.writer(buffer).writerows([["account", "postal_area", "zone", "country"], *rows])
+    csv.writer(buffer).writerows([["account", "postal_area", "zone", "country", "language"], *rows])
     return buffer.getvalue()
 
 

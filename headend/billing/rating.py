@@ -126,12 +126,12 @@ def window_until(offer: Offer, effective_ms: int) -> int:
     return effective_ms + offer.window_hours * HOUR_MS
 
 
-def stopped_in_preview(offer: Offer | None, effective_ms: int, stopped_ms: int) -> bool:
-    """Whether an order was stopped before it is charged: within its offer's preview (half-open).
+def stopped_in_preview(offer: Offer | None, after_ms: int) -> bool:
+    """Whether an order that was stopped so long after it was placed is not charged: within its preview.
 
-    A stop that says that it was before its order is a clock's fault, and counts as at once.
+    The preview is half-open; an offer without one has none of it.
     """
-    return offer is not None and max(0, stopped_ms - effective_ms) < offer.preview_minutes * MINUTE_MS
+    return offer is not None and after_ms < offer.preview_minutes * MINUTE_MS
 
 
 def display_text(offer: Offer) -> str:

@@ -28,6 +28,7 @@ from shared.named import (
     Evidence,
     Heartbeat,
     Offer,
+    Promotion,
     Submission,
     TokenAsk,
     TokenGrant,
@@ -77,9 +78,30 @@ def offer(name: str = "film-1", **changes: object) -> Offer:
     return msgspec.convert(fields | changes, Offer)
 
 
-def sign_catalogue(*offers: Offer, version: int = 1, key: Ed25519PrivateKey = KEY) -> bytes:
-    """A signed catalogue."""
-    catalogue = Catalogue(version=version, issued_ms=0, offers=list(offers))
+def promotion(name: str = "welcome", **changes: object) -> Promotion:
+    """A promotion that takes two euros off one film."""
+    fields: dict[str, object] = {
+        "promotion": name,
+        "version": 1,
+        "category": "welcome",
+        "kinds": ["film"],
+        "credit_cents": 200,
+        "currency": "EUR",
+        "per_account": 1,
+        "valid_from_ms": 0,
+        "valid_to_ms": to_ms(START) + 60 * 86_400_000,
+    }
+    return msgspec.convert(fields | changes, Promotion)
+
+
+def sign_catalogue(*terms: Offer | Promotion, version: int = 1, key: Ed25519PrivateKey = KEY) -> bytes:
+    """A signed catalogue of offers and promotions."""
+    catalogue = Catalogue(
+        version=version,
+        issued_ms=0,
+        offers=[one for one in terms if isinstance(one, Offer)],
+        promotions=[one for one in terms if isinstance(one, Promotion)],
+    )
     return dsse.sign(encode(catalogue), dsse.PayloadType.CATALOGUE, key, "catalogue")
 
 

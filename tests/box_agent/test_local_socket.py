@@ -13,7 +13,7 @@ from box_agent.lines import LineDownError
 from box_agent.local_socket import MAX_LINE, SocketServer, answer, ask
 from box_agent.service import Service
 from shared.register import notice_version
-from tests.box_agent.fakes import Bench
+from tests.box_agent.fakes import Bench, offer, promotion, sign_catalogue
 
 EVIDENCE = {"pin_verified": True, "consent_immediate_supply": True, "confirmation_shown": True}
 PLAY = {"v": 1, "event": "play", "item": {"kind": "live", "genre": 67, "ref": "x"}, "rate": 1}
@@ -37,7 +37,7 @@ def test_a_box_s_life_over_the_socket(service: Service, bench: Bench) -> None:
     assert say(service, op="tick") == {"ok": True, "result": None}
     assert say(service, op="offers")["result"][0]["offer"] == "film-1"
     placed = say(service, op="order", offer="film-1", evidence=EVIDENCE)["result"]
-    assert (placed["seq"], placed["repeated"]) == (1, False)
+    assert (placed["seq"], placed["repeated"], placed["to_pay_cents"]) == (1, False, 499)
     assert say(service, op="delivery", order=1, outcome="confirmed")["result"] == {"seq": 2}
     assert say(service, op="event", event=PLAY)["result"] == {"kept": False}
     notice = say(service, op="notice")["result"]
@@ -51,6 +51,25 @@ def test_a_box_s_life_over_the_socket(service: Service, bench: Bench) -> None:
     say(service, op="tick")
     status = say(service, op="status")["result"]
     assert (status["named"]["acknowledged"], status["anonymous"]["consent"]) == (2, True)
+    service.close()
+
+
+def test_promotions_and_previews_over_the_socket(service: Service, bench: Bench) -> None:
+    bench.headend.catalogue = sign_catalogue(offer(preview_minutes=5), promotion())
+    say(service, op="enrol", code="code-1234")
+    say(service, op="tick")
+    (shown,) = say(service, op="promotions")["result"]
+    assert (shown["terms"]["promotion"], shown["used"]) == ("welcome", 0)
+    placed = say(service, op="order", offer="film-1", evidence=EVIDENCE, promotion="welcome")["result"]
+    said = {name: placed[name] for name in ("price_cents", "credit_cents", "to_pay_cents", "currency")}
+    assert said == {"price_cents": 499, "credit_cents": 200, "to_pay_cents": 299, "currency": "EUR"}
+    assert placed["preview_until_ms"] - placed["placed_ms"] == 5 * 60_000
+    (kept,) = say(service, op="orders")["result"]
+    assert (kept["promotion"], kept["credit_cents"]) == ("welcome", 200)
+    again = say(service, op="order", offer="film-1", evidence=EVIDENCE)["result"]
+    assert (again["repeated"], again["to_pay_cents"]) == (True, 0)
+    assert say(service, op="delivery", order=1, outcome="stopped")["result"] == {"seq": 2}
+    assert say(service, op="orders")["result"][0]["outcome"] == "stopped"
     service.close()
 
 
@@ -68,6 +87,7 @@ def test_a_box_s_life_over_the_socket(service: Service, bench: Bench) -> None:
             b'{"op": "order", "offer": "x", "evidence": ' + json.dumps(EVIDENCE).encode() + b"}",
             "not-enrolled",
         ),
+        (b'{"op": "order", "offer": "x", "promotion": ""}', "bad-request"),
         (b'{"op": "set-consent", "granted": true, "notice": 99, "how": "x"}', "wrong-notice"),
         (b'{"op": "delivery", "order": 1, "outcome": "confirmed"}', "unknown-order"),
     ],

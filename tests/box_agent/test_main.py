@@ -67,7 +67,7 @@ def test_wrong_settings_stop_the_start(tmp_path: Path, capsys: pytest.CaptureFix
     assert "cannot read" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["notice", "sent", "orders", "offers", "status"])
+@pytest.mark.parametrize("command", ["notice", "sent", "orders", "offers", "promotions", "status"])
 def test_every_question_has_an_answer_for_people(
     config: Path, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

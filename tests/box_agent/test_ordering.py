@@ -10,13 +10,12 @@ from box_agent.identity import NotEnrolledError, PendingOrdersError
 from box_agent.lines import RefusedError
 from box_agent.ordering import (
     MissingEvidenceError,
-    OfferNotValidError,
-    UnknownOfferError,
     UnknownOrderError,
     UnknownOutcomeError,
 )
 from box_agent.published import BadCatalogueError
 from box_agent.submission import BACKOFF_BASE_MS, BACKOFF_MOST_MS
+from box_agent.terms import OfferNotValidError, UnknownOfferError
 from shared.clock import to_ms
 from shared.named import MAX_ENVELOPES, MAX_SUBMISSION, Evidence, read_chained
 from tests.box_agent.fakes import YES, Bench, offer, sign_catalogue

@@ -7,6 +7,7 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from box_agent.app import Agent
@@ -21,8 +22,8 @@ from box_agent.store import (
     Store,
 )
 from shared.clock import ManualClock, to_ms
-from shared.named import read_chained
-from tests.box_agent.fakes import START, Bench, FakeHeadend, FakeRelay, settings
+from shared.named import GENESIS, payload_hash, read_chained
+from tests.box_agent.fakes import START, YES, Bench, FakeHeadend, FakeRelay, settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -83,6 +84,40 @@ def test_a_migration_cut_off_before_its_number_was_written_is_taken_up_again(tmp
     assert Store(tmp_path / "box.sqlite").connection().execute("SELECT count(*) FROM chain").fetchone() == (
         0,
     )
+
+
+OLD_PLACE = '"box":"box-1","epoch":1'
+OLD_ORDER = (
+    f'{{"type":"order",{OLD_PLACE},"seq":1,"prev":"{GENESIS}","offer":"film-1","offer_version":1,'
+    f'"price_cents":499,"currency":"EUR","vat_bp":2100,"placed_ms":{to_ms(START)},"salt":"{"0" * 32}",'
+    '"evidence":{"pin_verified":true,"consent_immediate_supply":true,"confirmation_shown":true},"v":1}'
+).encode()
+
+
+def test_a_store_of_version_1_keeps_its_orders_and_sends_their_bytes_as_they_are(bench: Bench) -> None:
+    bench.enrol()
+    envelope = bench.agent._open().identity.sign(msgspec.Raw(OLD_ORDER))
+    connection = bench.agent._store.connection()
+    for name in ("promotion", "credit_cents", "promotion_until_ms", "preview_until_ms"):
+        connection.execute(f"ALTER TABLE orders DROP COLUMN {name}")
+    connection.execute("DELETE FROM _sqlite_migrations WHERE name = 'promotions'")
+    connection.execute("INSERT INTO chain VALUES (1, 1, ?, ?)", (to_ms(START), envelope))
+    kept = (1, 1, "film-1", "A Film", 499, "EUR", to_ms(START), to_ms(START) + 48 * 3_600_000, None)
+    connection.execute("INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", kept)
+    connection.execute("UPDATE head SET seq = 1, hash = ?", (payload_hash(OLD_ORDER),))
+    connection.execute("PRAGMA user_version = 1")
+    bench.agent.close()
+
+    bench.start()
+    (order,) = bench.agent.orders()
+    assert (order.offer, order.promotion, order.credit_cents) == ("film-1", None, 0)
+    assert bench.agent.place_order("film-1", YES).repeated
+    assert bench.agent.report_delivery(1, "confirmed") == 2
+    bench.agent.tick()
+    old, new = bench.headend.chain
+    assert old == OLD_ORDER
+    assert read_chained(new).prev == payload_hash(OLD_ORDER)
+    assert (read_chained(old).v, read_chained(new).v) == (1, 2)
 
 
 def test_a_transaction_that_fails_changes_nothing(tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ def test_keys_are_for_their_owner_only(tmp_path):
         {"profile": "huge"},
         {"first_week": "2026-41"},
         {"clock": "/somewhere"},
+        {"simulated": True},
         {"areas": {"1": "unlisted"}},
         {"issuer": ""},
     ],
@@ -108,7 +109,7 @@ def test_an_error_is_one_line_and_exit_code_1(tmp_path):
 def test_accounts_are_imported_all_or_none(tmp_path):
     run("init", tmp_path / "a")
     table = tmp_path / "accounts.csv"
-    table.write_text("account,postal_area,zone,country\na,1,Europe/Brussels,BE\nb,1,Nowhere,BE\n")
+    table.write_text("account,postal_area,zone,country,language\na,1,Europe/Brussels,BE,fr\nb,1,Nowhere,BE,nl\n")
     assert "row 3" in run("account", "import", tmp_path / "a", table, code=1)
     assert run("account", "list", tmp_path / "a", "--json").strip() == "[]"
 

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from shared import named
 from shared.named import (
@@ -19,6 +20,7 @@ from shared.named import (
     MeasureRequest,
     Offer,
     Order,
+    Promotion,
     Submission,
     TokenAsk,
     UnreadableMessageError,
@@ -61,8 +63,39 @@ OFFER = Offer(
     display="class",
     valid_from_ms=0,
 )
+PROMOTION = Promotion(
+    promotion="welcome",
+    version=3,
+    category="welcome",
+    kinds=["film"],
+    credit_cents=200,
+    currency="EUR",
+    per_account=1,
+    valid_from_ms=0,
+    valid_to_ms=1,
+)
 CATALOGUE = Catalogue(version=1, issued_ms=0, offers=[OFFER])
-MESSAGES = [ORDER, DELIVERY, BEAT, ENROL, ASK, CATALOGUE]
+NEW_CATALOGUE = Catalogue(
+    version=2, issued_ms=0, offers=[replace(OFFER, preview_minutes=5)], promotions=[PROMOTION]
+)
+REDUCED = replace(ORDER, promotion="welcome", promotion_version=3, credit_cents=200)
+STOPPED = replace(DELIVERY, outcome="stopped")
+MESSAGES = {
+    "order": ORDER,
+    "reduced order": REDUCED,
+    "delivery": DELIVERY,
+    "stopped": STOPPED,
+    "heartbeat": BEAT,
+    "enrol": ENROL,
+    "token ask": ASK,
+    "catalogue": CATALOGUE,
+    "catalogue with promotions": NEW_CATALOGUE,
+}
+OLD_FIELDS = {
+    "order": ["offer", "offer_version", "price_cents", "currency", "vat_bp", "placed_ms", "salt", "evidence"],
+    "delivery": ["order_seq", "outcome", "at_ms"],
+}
+"""What messages of version 1 have besides their place in the chain."""
 
 
 def changed(message, **fields):
@@ -75,7 +108,7 @@ def without(message, name):
     return json.dumps(plain).encode()
 
 
-each = pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+each = pytest.mark.parametrize("message", MESSAGES.values(), ids=MESSAGES)
 
 
 @each
@@ -136,14 +169,72 @@ def test_what_is_no_json_is_refused(message):
         {"evidence": {"pin_verified": True}},
         {"evidence": None},
         {"type": "invoice"},
-        {"v": 2},
+        {"v": 3},
         {"v": 0},
+        {"credit_cents": -1},
+        {"promotion": ""},
+        {"promotion": "welcome"},
+        {"promotion_version": 1},
     ],
     ids=str,
 )
 def test_an_order_out_of_bounds_is_unreadable(fields):
     with pytest.raises(UnreadableMessageError):
         read_chained(changed(ORDER, **fields))
+
+
+def of_version_1(message):
+    plain = json.loads(encode(message))
+    kept = ["type", "box", "epoch", "seq", "prev", *OLD_FIELDS[plain["type"]]]
+    return json.dumps({name: plain[name] for name in kept} | {"v": 1}).encode()
+
+
+@pytest.mark.parametrize("message", [ORDER, DELIVERY], ids=lambda message: type(message).__name__)
+def test_the_version_before_is_read_as_it_was_written(message):
+    assert read_chained(of_version_1(message)) == replace(message, v=1)
+
+
+@pytest.mark.parametrize("message", [REDUCED, STOPPED], ids=lambda message: type(message).__name__)
+def test_a_message_of_version_1_cannot_say_what_version_2_brought(message):
+    assert read_chained(encode(message)) == message
+    with pytest.raises(UnreadableMessageError):
+        read_chained(changed(message, v=1))
+
+
+@pytest.mark.parametrize("version", [-1, 0, 3, 99])
+@pytest.mark.parametrize("message", [BEAT, ENROL, ASK], ids=lambda message: type(message).__name__)
+def test_other_versions_are_not_spoken(message, version):
+    assert read(changed(message, v=1), type(message)) == replace(message, v=1)
+    with pytest.raises(UnreadableMessageError):
+        read(changed(message, v=version), type(message))
+
+
+def test_a_catalogue_without_promotions_and_previews_says_nothing_that_version_1_does_not_know():
+    plain = json.loads(encode(CATALOGUE))
+    assert set(plain) == {"version", "issued_ms", "offers"}
+    assert "preview_minutes" not in plain["offers"][0]
+    assert set(json.loads(encode(NEW_CATALOGUE))) == {"version", "issued_ms", "offers", "promotions"}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"category": "gift"},
+        {"kinds": []},
+        {"kinds": ["series"]},
+        {"credit_cents": 0},
+        {"per_account": 0},
+        {"valid_to_ms": None},
+    ],
+    ids=str,
+)
+def test_a_promotion_out_of_bounds_is_refused(fields):
+    with pytest.raises(UnreadableMessageError):
+        read(changed(PROMOTION, **fields), Promotion)
+
+
+def test_a_promotion_takes_off_its_credit_or_the_whole_price():
+    assert (PROMOTION.takes_off(499), PROMOTION.takes_off(200), PROMOTION.takes_off(150)) == (200, 200, 150)
 
 
 @pytest.mark.parametrize("fields", [{"outcome": "perhaps"}, {"order_seq": 0}, {"at_ms": None}], ids=str)
@@ -207,4 +298,4 @@ def test_the_title_hash_hides_the_offer_behind_its_salt():
 
 def test_ids_are_kept_apart_by_type_and_cost_nothing():
     assert AccountId("a") == "a"
-    assert named.PROTOCOL_VERSION == 1
+    assert named.PROTOCOL_VERSION == 2

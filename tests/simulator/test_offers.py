@@ -3,9 +3,10 @@ from collections import Counter
 import msgspec
 import pytest
 
+from headend.billing.catalogue import check_offer, check_promotion
 from shared.genres import FILM_GENRES, GAME_GENRES
 from shared.named import Catalogue, Offer, encode
-from simulator.offers import TooManyOffersError, make_offers, make_titles, open_shop
+from simulator.offers import TooManyOffersError, make_offers, make_promotions, make_titles, open_shop
 from tests.simulator.seeded import seeded
 
 FILMS, GAMES = 2_000, 80
@@ -29,6 +30,27 @@ def test_every_offer_is_one_that_a_catalogue_takes() -> None:
     assert msgspec.json.decode(encode(catalogue), type=Catalogue) == catalogue
     assert len({offer.offer for offer in offers}) == FILMS + GAMES
     assert {offer.valid_from_ms for offer in offers} == {1_000}
+
+
+def test_every_offer_and_promotion_is_one_that_is_published() -> None:
+    assert all(check_offer(offer) for offer in make_offers(seeded(3), FILMS, GAMES, 1_000))
+    assert all(check_promotion(one) for one in make_promotions(1_000, 3_000))
+
+
+def test_a_third_of_rented_films_has_a_preview_and_nothing_else() -> None:
+    offers = make_offers(seeded(3), FILMS, GAMES, 0)
+    rented = [offer for offer in offers if (offer.kind, offer.mode) == ("film", "rent")]
+    previewed = [offer for offer in offers if offer.preview_minutes]
+    assert {offer.preview_minutes for offer in previewed} == {5}
+    assert all(offer in rented for offer in previewed)
+    assert 0.28 < len(previewed) / len(rented) < 0.39
+
+
+def test_promotions_are_of_different_categories_and_one_ends_half_way() -> None:
+    promotions = make_promotions(1_000, 3_000)
+    assert [one.category for one in promotions] == ["welcome", "campaign", "loyalty"]
+    assert {one.valid_from_ms for one in promotions} == {1_000}
+    assert sorted(one.valid_to_ms for one in promotions) == [2_000, 3_000, 3_000]
 
 
 def _paid(offer: Offer) -> bool:

@@ -88,6 +88,19 @@ def test_45_percent_of_homes_order_and_the_means_are_those_of_all_homes() -> Non
         assert monthly == pytest.approx(mean, rel=0.08)
 
 
+def test_some_accounts_are_belgian_and_speak_french_or_dutch_and_some_dutch_ones_english() -> None:
+    languages = Counter((home.country, home.language) for home in HOMES)
+    assert set(languages) == {("NL", "nl"), ("NL", "en"), ("BE", "fr"), ("BE", "nl")}
+    belgian = languages["BE", "fr"] + languages["BE", "nl"]
+    assert belgian / len(HOMES) == pytest.approx(0.1, abs=0.02)
+    assert {home.zone for home in HOMES if home.country == "BE"} == {"Europe/Brussels"}
+    assert {home.zone for home in HOMES if home.country == "NL"} == {"Europe/Amsterdam"}
+
+
+def test_one_box_in_twenty_has_not_been_updated() -> None:
+    assert sum(box.old for box in BOXES) / len(BOXES) == pytest.approx(0.05, abs=0.01)
+
+
 def test_72_percent_of_boxes_are_used_on_a_day() -> None:
     assert sum(box.active for box in BOXES) / len(BOXES) == pytest.approx(0.72, abs=0.01)
 

@@ -118,3 +118,19 @@ def test_a_stop_that_arrives_after_the_bill_is_credited(store, box):
     box.submit(box.delivery(1, "stopped", NOW_MS + MINUTE), now_ms=NOW_MS + 31 * DAY)
     assert box.stored(1).state is OrderState.CREDITED
     assert reconcile(store.read()).billed_cents == 0
+
+
+def test_what_was_credited_uses_no_promotion_up(store, box):
+    box.submit(box.order(**SHOWN))
+    bill(store)
+    box.submit(box.delivery(1, "failed", NOW_MS + MINUTE), now_ms=NOW_MS + 31 * DAY)
+    assert store.read().promotion_uses("acc-1", "autumn") == 0
+
+
+@pytest.mark.parametrize("ahead", [3 * 60 * MINUTE, -3 * 60 * MINUTE])
+def test_a_stop_counts_from_its_order_by_the_boxs_own_clock_however_wrong_and_late(store, box, ahead):
+    placed = NOW_MS + DAY + ahead
+    ordered = box.order("previewed", at_ms=placed)
+    box.submit(ordered, now_ms=NOW_MS + DAY)
+    box.submit(box.delivery(1, "stopped", placed + 4 * MINUTE), now_ms=NOW_MS + 2 * DAY)
+    assert box.stored(1).reason == "stopped-in-preview"
