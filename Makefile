@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SEED ?= 2006
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ranking test fmt lint types imports promises tests locks clean
+.PHONY: help demo ranking test fmt lint types imports promises tests bench campaign-year locks clean
 
 help: ## list the chores
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -58,6 +58,13 @@ bench: $(BIN)/.dev ## speed and memory, as ratios against a yardstick in the sam
 
 campaign-year: $(BIN)/.dev ## a year of a town with every fault on, then its books gone over, erasures included
 	@$(BIN)/python -m tests.campaigns.year
+
+campaign-billing: $(BIN)/.dev ## billing's random life, long, and kill -9 at every write point
+	@CAMPAIGN_EXAMPLES=300 CAMPAIGN_STEPS=60 $(BIN)/pytest -q tests/headend/billing/test_machine.py
+	@$(BIN)/python -m tests.campaigns.kill
+
+mutants-billing: $(BIN)/.dev ## plant known bugs in a copy: the tests have to catch each
+	@$(BIN)/python -m tests.mutants.billing
 
 locks: ## pin every dependency with its hashes, from pyproject.toml
 	@for set in box headend,release,documents sim dev; do \

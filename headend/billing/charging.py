@@ -258,7 +258,7 @@ def _not_paid(tx: BillingTx, delivery: Delivery, order: OrderRow | None, effecti
         return Reason.DELIVERY_FAILED
     annex = tx.annex(order.box, order.epoch, order.seq)
     offer = None if annex is None else tx.offer(annex.offer, annex.offer_version)
-    # One clock told both moments, so its own difference counts, however wrong it is and however late they come.
+    # One clock told both moments, so its own difference counts, however wrong it is and however late it comes.
     after_ms = min(max(0, delivery.at_ms - order.placed_ms), max(0, effective_ms - order.effective_ms))
     stopped = delivery.outcome == "stopped" and stopped_in_preview(offer, after_ms)
     return Reason.STOPPED_IN_PREVIEW if stopped else Reason.NONE

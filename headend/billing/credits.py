@@ -72,6 +72,8 @@ def draft_note(tx: BillingTx, number: str, wanted: Mapping[str, int] | None, now
         raise NotFoundError(f"no invoice {number}")
     if invoice.kind != "invoice":
         raise BadCreditError(f"{number} is a {invoice.kind}; only a bill is credited")
+    if not invoice.account:
+        raise BadCreditError(f"{number} is past its tax period; nobody knows whose it was")
     before = remaining(tx, invoice)
     asked = {line.order_ref: line.cents for line in before if line.cents} if wanted is None else wanted
     _check(before, asked)

@@ -188,7 +188,7 @@ class SqliteBillingTx(SqliteBooksTx, SqliteForgettingTx):
     def promotion_uses(self, account: str, promotion: str) -> int:
         sql = (
             "SELECT count(*) FROM orders WHERE account = ? AND promotion = ? AND promotion <> '' "
-            "AND state IN ('rated', 'billed', 'credited', 'suspended')"
+            "AND state IN ('rated', 'billed', 'suspended')"
         )
         return self._one(int, sql, account, promotion) or 0
 
@@ -389,6 +389,9 @@ class SqliteBilling:
 
     def read(self) -> BillingTx:
         return SqliteBillingTx(self.storage.read())
+
+    def sweep(self) -> None:
+        self.storage.truncate_log()
 
     def close(self) -> None:
         self.storage.close()

@@ -129,7 +129,7 @@ class BillingTx(BooksTx, ForgettingTx, Protocol):
         ...
 
     def promotion_uses(self, account: str, promotion: str) -> int:
-        """How many orders of an account a promotion has taken cents off, or will once readmitted."""
+        """How many orders of an account a promotion serves, or will once readmitted; credited ones apart."""
         ...
 
     def law(self, country: str, at_ms: int) -> bytes | None:
@@ -277,6 +277,10 @@ class BillingStore(Protocol):
 
     def read(self) -> BillingTx:
         """A look that cannot write."""
+        ...
+
+    def sweep(self) -> None:
+        """Empty the database's log, which still holds what has been deleted since it was last emptied."""
         ...
 
     def close(self) -> None:

@@ -156,6 +156,17 @@ class Storage:
             for connection in self._readers:
                 connection.close()
 
+    def truncate_log(self) -> None:
+        """Empty the write-ahead log into the database, if nobody reads from it just now.
+
+        Deleted rows are overwritten in the file (secure_delete), but stand in the log until then.
+        """
+        connection = connect(self.path, checkpoints=True)
+        try:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            connection.close()
+
     def backup_to(self, target: Path) -> None:
         """Copy the database as it stands at one moment into a new file."""
         copy = sqlite3.connect(target)

@@ -26,6 +26,10 @@ IDENTITIES = {
     "invoices": ("number",),
     "entries": ("ref", "hash"),
     "grants": ("request_hash", "response"),
+    "bindings": ("account",),
+    "disputes": ("order_ref",),
+    "batches": ("hash", "root"),
+    "export_keys": ("key_hash",),
 }
 SHORTEST_TITLE = 8
 
@@ -37,7 +41,7 @@ def identities(folder):
     for table, columns in IDENTITIES.items():
         for column in columns:
             for (value,) in database.execute(
-                f"SELECT DISTINCT {column} FROM {table} WHERE {column} NOT NULL"
+                f"SELECT DISTINCT {column} FROM {table} WHERE {column} NOT NULL AND {column} <> ''"
             ):
                 if column == "title" and len(value) < SHORTEST_TITLE:
                     continue  # a title such as "Sports" is also a genre's name

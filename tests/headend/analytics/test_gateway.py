@@ -34,7 +34,7 @@ GENRE = Fragment(1, WEEK, 3, 1)
 @pytest.fixture
 def web(open_town: Town) -> FlaskClient:
     app = Flask("test")
-    app.register_blueprint(open_town.side.side.blueprint)
+    app.register_blueprint(open_town.side.side.blueprints[0])
     return app.test_client()
 
 

@@ -196,3 +196,11 @@ def test_an_upheld_dispute_whose_credit_is_refused_stays_open(house):
     with pytest.raises(corrections.BadCreditError):
         store.write(lambda tx: disputes.uphold(tx, opened.dispute, 10_000, "alice", BILLED_MS))
     assert store.read().dispute(opened.dispute).state is DisputeState.OPEN
+
+
+def test_a_bill_past_its_tax_period_is_credited_no_more(house):
+    store, _, bill = house
+    store.storage.write(lambda db: db.execute("INSERT INTO horizons VALUES ('tax', ?)", (BILLED_MS + 1,)))
+    store.storage.write(lambda db: db.execute("UPDATE invoices SET account = ''"))
+    with pytest.raises(corrections.BadCreditError):
+        credit(store, bill.number, None)

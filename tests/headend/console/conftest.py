@@ -76,7 +76,7 @@ class Bare:
 def side(name: str, pages: list[PagePart], downloads: list[Download], tiles: dict[str, list[Tile]]) -> Side:
     return Side(
         name=name,
-        blueprint=Blueprint(name, __name__),
+        blueprints=(Blueprint(name, __name__),),
         jobs=[],
         pages=pages,
         tiles=lambda roles: [tile for role in roles for tile in tiles.get(role, [])],
@@ -204,7 +204,7 @@ def make_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make
         for name, role in PEOPLE.items():
             console.operators.add_operator(name, role, PASSWORD, must_change=False)
         app = Flask("test")
-        app.register_blueprint(console.side.blueprint)
+        app.register_blueprint(console.side.blueprints[0])
         console.offer([*sides(), console.side], jobs)
         return Stage(console, app, clock, steered)
 

@@ -110,3 +110,14 @@ def test_a_backup_is_the_database_of_one_moment(storage, tmp_path):
     copy = sqlite3.connect(tmp_path / "copy.db")
     assert copy.execute("SELECT name FROM tally").fetchall() == [("a",)]
     copy.close()
+
+
+def test_an_emptied_log_holds_nothing_that_was_deleted(storage):
+    secret = "never-to-be-found-again"
+    storage.write(lambda db: db.execute("CREATE TABLE IF NOT EXISTS kept (word TEXT) STRICT"))
+    storage.write(lambda db: db.execute("INSERT INTO kept VALUES (?)", (secret,)))
+    storage.write(lambda db: db.execute("DELETE FROM kept"))
+    files = [storage.path, storage.path.with_name(storage.path.name + "-wal")]
+    assert any(secret.encode() in path.read_bytes() for path in files)
+    storage.truncate_log()
+    assert not any(secret.encode() in path.read_bytes() for path in files if path.exists())
