@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SEED ?= 2006
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ranking test fmt lint types imports promises tests bench campaign-year locks clean
+.PHONY: help demo ranking test fmt lint types imports promises tests bench campaign-year campaign-billing mutants-billing locks clean
 
 help: ## list the chores
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12

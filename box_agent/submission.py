@@ -62,13 +62,18 @@ class Submission:
         self._period_ms = heartbeat_hours * HOUR_MS
 
     def begin(self, now: datetime) -> None:
-        """Plan the first catalogue and, at a moment of this box's own, the first heartbeat."""
+        """Plan the first catalogue and, at a moment of this box's own, the first heartbeat.
+
+        The heartbeat comes last and then stands for good: without it there was a power cut in between.
+        """
         self._plan("catalogue", to_ms(now))
         self._plan("heartbeat", to_ms(now) + self._random_below(self._period_ms))
 
     def next_due_ms(self) -> int | None:
         """When something is due next; None if this box has not been enrolled."""
         duties = self._duties()
+        if "heartbeat" not in duties:
+            return 0 if self._enrolled() else None
         due = [at for name, (at, _) in duties.items() if name != "submit"]
         if self._unacknowledged():
             due.append(duties.get("submit", (0, 0))[0])
@@ -80,6 +85,8 @@ class Submission:
             who = self._identity.enrolment()
         except NotEnrolledError:
             return
+        if "heartbeat" not in self._duties():
+            self.begin(now)
         duties = self._duties()
         if self._unacknowledged() and duties.get("submit", (0, 0))[0] <= to_ms(now):
             self._attempt("submit", now, who)
@@ -179,6 +186,13 @@ class Submission:
     def _acked(self) -> int:
         row = self._door.row("SELECT acked FROM head")
         return int(row[0]) if row else 0
+
+    def _enrolled(self) -> bool:
+        try:
+            self._identity.enrolment()
+        except NotEnrolledError:
+            return False
+        return True
 
     def _duties(self) -> dict[str, tuple[int, int]]:
         return {name: (due, tries) for name, due, tries in self._door.rows("SELECT * FROM duties")}

@@ -124,17 +124,16 @@ def _decided(tx: BillingTx, row: OrderRow, offer: Offer) -> OrderRow:
     reason = Reason.NONE
     if offer.mode == "subscription" or offer.price_cents == 0:
         reason = Reason.SUBSCRIPTION
-    elif tx.open_window(row.account or "", offer.offer, row.effective_ms, _until(row, offer)) is not None:
+    elif tx.open_window(row.account or "", offer.offer, *_window(row, offer)) is not None:
         reason = Reason.OPEN_WINDOW
     if reason is Reason.NONE:
         return replace(row, state=OrderState.RATED)
     return replace(row, state=OrderState.ZERO_RATED, reason=reason, promotion="", category="", credit_cents=0)
 
 
-def _until(row: OrderRow, offer: Offer) -> int:
-    """The end of what to look for an overlap with: the order's own moment, or its window if it waited."""
-    waited = row.state is OrderState.SUSPENDED
-    return window_until(offer, row.effective_ms) if waited else row.effective_ms + 1
+def _window(row: OrderRow, offer: Offer) -> tuple[int, int]:
+    """The window that the order would open: one that overlaps it pays for both, whichever came first."""
+    return row.effective_ms, window_until(offer, row.effective_ms)
 
 
 def _carry_out(tx: BillingTx, row: OrderRow, meant: tuple[Offer, str], now_ms: int) -> None:
@@ -258,7 +257,7 @@ def _not_paid(tx: BillingTx, delivery: Delivery, order: OrderRow | None, effecti
         return Reason.DELIVERY_FAILED
     annex = tx.annex(order.box, order.epoch, order.seq)
     offer = None if annex is None else tx.offer(annex.offer, annex.offer_version)
-    # One clock told both moments, so its own difference counts, however wrong it is and however late it comes.
+    # One clock told both moments, so its own difference counts, however wrong it is and however late.
     after_ms = min(max(0, delivery.at_ms - order.placed_ms), max(0, effective_ms - order.effective_ms))
     stopped = delivery.outcome == "stopped" and stopped_in_preview(offer, after_ms)
     return Reason.STOPPED_IN_PREVIEW if stopped else Reason.NONE

@@ -129,7 +129,7 @@ class BillingTx(BooksTx, ForgettingTx, Protocol):
         ...
 
     def promotion_uses(self, account: str, promotion: str) -> int:
-        """How many orders of an account a promotion serves, or will once readmitted; credited ones apart."""
+        """How many orders of an account a promotion serves, or will once readmitted."""
         ...
 
     def law(self, country: str, at_ms: int) -> bytes | None:

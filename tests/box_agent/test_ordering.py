@@ -225,3 +225,16 @@ def test_the_title_does_not_leave_with_the_order(enrolled: Bench) -> None:
     assert b"Title of" not in sent
     assert b"Title of" not in payloads
     assert base64.b64encode(b"Title of film-1")[:12] not in sent
+
+
+@pytest.mark.parametrize("lost", ["heartbeat", "heartbeat' OR name = 'catalogue"])
+def test_a_power_cut_between_enrolment_and_its_plans_leaves_a_box_that_still_fetches_what_is_sold(
+    enrolled: Bench, lost: str
+) -> None:
+    enrolled.agent._store.connection().execute(f"DELETE FROM duties WHERE name = '{lost}'")
+    enrolled.agent._store.connection().execute("DELETE FROM catalogue")
+    enrolled.agent.park()
+    restarted = enrolled.start()
+    assert restarted.next_due() is not None
+    restarted.tick()
+    assert [one.offer for one in restarted.offers()]

@@ -109,7 +109,9 @@ def test_an_error_is_one_line_and_exit_code_1(tmp_path):
 def test_accounts_are_imported_all_or_none(tmp_path):
     run("init", tmp_path / "a")
     table = tmp_path / "accounts.csv"
-    table.write_text("account,postal_area,zone,country,language\na,1,Europe/Brussels,BE,fr\nb,1,Nowhere,BE,nl\n")
+    table.write_text(
+        "account,postal_area,zone,country,language\na,1,Europe/Brussels,BE,fr\nb,1,Nowhere,BE,nl\n"
+    )
     assert "row 3" in run("account", "import", tmp_path / "a", table, code=1)
     assert run("account", "list", tmp_path / "a", "--json").strip() == "[]"
 

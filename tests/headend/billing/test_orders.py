@@ -161,6 +161,13 @@ def test_a_window_is_the_accounts_whichever_of_its_boxes_opened_it(store, box):
     assert second.stored(1).state is OrderState.ZERO_RATED
 
 
+def test_a_title_is_paid_once_whichever_of_two_boxes_orders_comes_first(store, box):
+    second = SigningBox(store).enrolled()
+    second.submit(second.order(at_ms=NOW_MS + 2 * HOUR), now_ms=NOW_MS + 2 * HOUR)
+    box.submit(box.order(at_ms=NOW_MS + HOUR), now_ms=NOW_MS + 3 * HOUR)
+    assert (second.stored(1).state, box.stored(1).reason) == (OrderState.RATED, "open-window")
+
+
 def test_a_bought_title_is_paid_once(store, box):
     box.submit(box.order("bought", price_cents=1299))
     later = NOW_MS + 300 * DAY
