@@ -107,14 +107,14 @@ def signed_head(batch: Batch, key: Ed25519PrivateKey) -> bytes:
     return heads.sign(head, key)
 
 
-def cleared(tx: BillingTx, batch: Batch, form: Format, recipient: Recipient) -> Iterator[bytes]:
-    """The batch in a format, for somebody, in pieces.
+def cleared(tx: BillingTx, batch: Batch, form: Format) -> Iterator[bytes]:
+    """The batch in a format, for the billing system, in pieces.
 
     Raises:
-        DisclosureError: it may not leave to that recipient.
+        DisclosureError: it may not leave.
         StbError: as the format's `render`.
     """
-    return clear(form.render(tx, batch), form.kind, recipient, Purpose.BILLING).payload
+    return clear(form.render(tx, batch), form.kind, Recipient.BILLING_SYSTEM, Purpose.BILLING).payload
 
 
 def write_batch(
@@ -123,18 +123,17 @@ def write_batch(
     key: Ed25519PrivateKey,
     folder: Path,
     forms: Iterable[Format],
-    recipient: Recipient,
 ) -> Iterator[Path]:
     """Write a closed batch's files, each whole or not at all; gives each as it is written, the head last.
 
     Raises:
         NoSuchBatchError: no such batch.
-        DisclosureError: it may not leave to that recipient.
+        DisclosureError: it may not leave.
         StbError: as the formats' `render`.
     """
     batch, name, listed = closed(tx, number), heads.name_of(number), []
     for form in forms:
-        measured = _Measured(cleared(tx, batch, form, recipient))
+        measured = _Measured(cleared(tx, batch, form))
         path = folder / f"{name}{form.suffix}"
         write_pieces(path, measured)
         listed.append(measured.listed(path.name))

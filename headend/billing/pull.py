@@ -172,9 +172,11 @@ def _format(name: str) -> Format:
 
 
 def _cleared(payload: _T, kind: Kind, key: ExportKey) -> _T:
+    if key.recipient != Recipient.BILLING_SYSTEM:
+        raise ScopeError("this key's recipient gets no exports")
     try:
-        return clear(payload, kind, Recipient(key.recipient), Purpose.BILLING).payload
-    except (DisclosureError, ValueError) as error:
+        return clear(payload, kind, Recipient.BILLING_SYSTEM, Purpose.BILLING).payload
+    except DisclosureError as error:
         raise ScopeError("may not leave to this key's recipient") from error
 
 

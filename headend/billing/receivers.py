@@ -22,7 +22,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 
 
 class BadKeyError(StbError):
-    """A key cannot be made as asked: its name is taken or no name, or a scope or recipient is unknown."""
+    """A key cannot be made as asked: its name is taken or no name, or a scope is unknown."""
 
 
 def key_hash(key: str) -> str:
@@ -33,18 +33,17 @@ def key_hash(key: str) -> str:
 def create_key(
     tx: BillingTx,
     name: str,
-    recipient: str,
     scopes: tuple[str, ...],
     now_ms: int,
     random_bytes: Callable[[int], bytes],
 ) -> str:
-    """Make a key and store its hash; the key itself is given here and never again.
+    """Make a key for the billing system and store its hash; the key itself is given here and never again.
 
     Raises:
-        BadKeyError: the name was used before or is none, there is no such scope, or nobody is so called.
-        DisclosureError: no export may leave to that recipient.
+        BadKeyError: the name was used before or is none, or there is no such scope.
+        DisclosureError: no export may leave to the billing system.
     """
-    clear(None, Kind.EXPORT_BATCH, _recipient(recipient), Purpose.BILLING)
+    recipient = clear(None, Kind.EXPORT_BATCH, Recipient.BILLING_SYSTEM, Purpose.BILLING).recipient
     _check(tx, name, scopes)
     secret = base64.urlsafe_b64encode(random_bytes(KEY_BYTES)).rstrip(b"=").decode()
     key = f"{PREFIX}{secret}"
@@ -52,13 +51,6 @@ def create_key(
     tx.add_export_key(ExportKey(key_hash(key), name, recipient, held, now_ms, None))
     tx.add_audit(now_ms, "command line", "export key created", name, f"{recipient}: {held}")
     return key
-
-
-def _recipient(name: str) -> Recipient:
-    try:
-        return Recipient(name)
-    except ValueError as error:
-        raise BadKeyError(f"nobody is called {name!r}; there are {', '.join(Recipient)}") from error
 
 
 def _check(tx: BillingTx, name: str, scopes: tuple[str, ...]) -> None:

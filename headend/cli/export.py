@@ -73,7 +73,7 @@ def export_write(folder: Path, number: int, target: Path, names: tuple[str, ...]
             lambda tx: tx.add_audit(now_ms, "command line", "export written", str(number), to)
         )
         key = billing.setup.billing_key
-        for path in exports.write_batch(billing.store.read(), number, key, target, forms, to):
+        for path in exports.write_batch(billing.store.read(), number, key, target, forms):
             click.echo(str(path))
 
 
@@ -159,16 +159,13 @@ def key() -> None:
 @key.command("create")
 @folder_argument
 @click.argument("name")
-@click.option("--recipient", default=Recipient.BILLING_SYSTEM.value, show_default=True)
 @click.option("--scope", "scopes", multiple=True, type=click.Choice(receivers.SCOPES), required=True)
 @told
-def key_create(folder: Path, name: str, recipient: str, scopes: tuple[str, ...]) -> None:
-    """Make a key called NAME and print it, this once."""
+def key_create(folder: Path, name: str, scopes: tuple[str, ...]) -> None:
+    """Make a key called NAME, for the billing system, and print it, this once."""
     with billing_of(folder) as billing:
         now_ms = billing.now_ms()
-        made = billing.store.write(
-            lambda tx: receivers.create_key(tx, name, recipient, scopes, now_ms, os.urandom)
-        )
+        made = billing.store.write(lambda tx: receivers.create_key(tx, name, scopes, now_ms, os.urandom))
     click.echo(made)
 
 

@@ -20,7 +20,6 @@ from headend.billing.refusals import EquivocationError, WrongSignatureError
 from headend.billing.rows import BatchAcknowledgement, OrderState
 from headend.billing.sqlite import SqliteBilling
 from headend.billing.suspense import Correction, Decision
-from headend.disclosure import Recipient
 from shared.weeks import Month
 from tests.builders import CATALOGUE_KEY, DAY, HOUR, NOW_MS, SigningBox, account
 from tests.campaigns import books
@@ -153,9 +152,9 @@ class HeadendLife:
 
     def close_batch(self, number: int, now: int) -> None:
         self.once(f"batch {number}", now, lambda tx: exports.close_batch(tx, now))
-        look, to = self.store.read(), Recipient.BILLING_SYSTEM
+        look = self.store.read()
         forms = (format_named("jsonl"), format_named("csv"))
-        for path in exports.write_batch(look, number, CATALOGUE_KEY, self.folder, forms, to):
+        for path in exports.write_batch(look, number, CATALOGUE_KEY, self.folder, forms):
             self.say("file", [path.name, hashlib.sha256(path.read_bytes()).hexdigest()])
         took = BatchAcknowledgement(number, "receiver", exports.closed(look, number).hash, now)
         self.store.write(lambda tx: tx.acknowledge_batch(took))

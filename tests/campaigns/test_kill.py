@@ -11,7 +11,6 @@ from box_agent.store import Store
 from headend.billing import exports, orders
 from headend.billing.formats.registry import format_named
 from headend.billing.sqlite import SqliteBilling
-from headend.disclosure import Recipient
 from tests.builders import CATALOGUE_KEY, NOW_MS, SigningBox, billing_store
 from tests.campaigns.points import Points, watch
 
@@ -93,7 +92,7 @@ def test_a_batch_s_files_are_synced_then_renamed_then_their_folder_is_synced(
     folder = tmp_path / "exported"
     folder.mkdir()
     forms = (format_named("jsonl"), format_named("csv"))
-    args = (CATALOGUE_KEY, folder, forms, Recipient.BILLING_SYSTEM)
+    args = (CATALOGUE_KEY, folder, forms)
     written = [path.name for path in exports.write_batch(store.read(), 1, *args)]
     beside = {name: f".{name}.{os.getpid()}.new" for name in written}
     assert told == [

@@ -17,7 +17,6 @@ from headend.billing.refusals import EquivocationError, ForkError
 from headend.billing.rows import Account
 from headend.billing.sqlite import SqliteBilling
 from headend.billing.store import BillingTx
-from headend.disclosure import Recipient
 from shared.named import Acknowledgement, Delivery, Evidence, Order, encode, payload_hash
 from tests.builders import (
     CATALOGUE_KEY,
@@ -266,8 +265,8 @@ class World:
     def write_batch(self, number: int) -> None:
         """Write a batch's rows and table, its list and its head."""
         forms = (format_named("jsonl"), format_named("csv"))
-        look, to = self.store.read(), Recipient.BILLING_SYSTEM
-        list(exports.write_batch(look, number, CATALOGUE_KEY, self.exported, forms, to))
+        look = self.store.read()
+        list(exports.write_batch(look, number, CATALOGUE_KEY, self.exported, forms))
 
     def written(self, number: int) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in self.exported.glob(f"BILL-{number:08}.*")}

@@ -22,7 +22,6 @@ from headend.billing.proving import prove
 from headend.billing.reconcile import reconcile
 from headend.billing.rows import Entry
 from headend.billing.side import BillingSide
-from headend.disclosure import Recipient
 from headend.installation import Installation
 from simulator.invariants import lost_and_doubled
 from simulator.report import Report
@@ -74,7 +73,7 @@ def rendered(billing: BillingSide, folder: Path) -> dict[str, bytes]:
     look, key = billing.store.read(), billing.setup.billing_key
     forms = [format_named(name) for name in FORMATS]
     for batch in list(look.batches()):
-        list(exports.write_batch(look, batch.batch, key, folder, forms, Recipient.BILLING_SYSTEM))
+        list(exports.write_batch(look, batch.batch, key, folder, forms))
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import structs
 
+from headend import disclosure
 from headend.billing import checker, exports, heads, ledger, merkle
 from headend.billing.documents.document import Seller
 from headend.billing.documents.gather import NoSellerError, gather
@@ -28,7 +29,7 @@ from headend.billing.formats.registry import (
 from headend.billing.invoices import raise_month
 from headend.billing.rows import Entry
 from headend.cli.export import export
-from headend.disclosure import DisclosureError, Recipient
+from headend.disclosure import DisclosureError
 from shared import dsse
 from shared.weeks import Month
 from tests.builders import DAY, NOW_MS, SigningBox, billing_store
@@ -64,9 +65,9 @@ def batches(billed, tmp_path):
     return folder
 
 
-def write(store, folder, number, *names, recipient=Recipient.BILLING_SYSTEM):
+def write(store, folder, number, *names):
     forms = [format_named(name) for name in names] or list(formats().values())
-    return list(exports.write_batch(store.read(), number, KEY, folder, forms, recipient))
+    return list(exports.write_batch(store.read(), number, KEY, folder, forms))
 
 
 def check(folder, key=KEY, taken=None):
@@ -169,9 +170,10 @@ def test_what_is_missing_stands_in_the_trailer_with_the_time_since_it_is_known(s
 
 
 @pytest.mark.parametrize("name", ["jsonl", "csv", "ubl"])
-def test_nothing_is_written_for_an_advertiser(billed, tmp_path, name):
+def test_what_the_disclosure_table_no_longer_allows_is_not_written(billed, tmp_path, name, monkeypatch):
+    monkeypatch.setattr(disclosure, "TABLE", frozenset())
     with pytest.raises(DisclosureError):
-        write(billed, tmp_path, 2, name, recipient=Recipient.ADVERTISER)
+        write(billed, tmp_path, 2, name)
     assert list(tmp_path.glob("BILL*")) == []
 
 
