@@ -20,7 +20,7 @@ from headend.billing.rows import NotFoundError, OrderState
 from headend.billing.sqlite import SqliteBilling
 from headend.billing.wording import LANGUAGES, words_of
 from headend.cli.rights import account_erase
-from headend.disclosure import Kind, Recipient
+from headend.disclosure import Kind
 from headend.installation import Installation
 from shared.clock import to_ms
 from shared.weeks import Month
@@ -190,7 +190,7 @@ def test_the_books_close_bills_show_the_class_and_batches_and_proofs_hold(store,
 def batch_files(store, folder, key):
     folder.mkdir()
     forms = [form for form in formats().values() if form.kind is Kind.EXPORT_BATCH]
-    paths = list(write_batch(store.read(), 1, key, folder, forms, Recipient.BILLING_SYSTEM))
+    paths = list(write_batch(store.read(), 1, key, folder, forms))
     checked, _ = check_folder(folder, key.public_key(), Taken())
     assert [one.verdict for one in checked] == [Verdict.OK]
     return {path.name: path.read_bytes() for path in paths}
