@@ -268,3 +268,20 @@ def test_an_order_of_three_months_ago_is_billed_however_late_it_comes(store, box
     raise_month(store, Month(2027, 1), THIRD_OF_NOVEMBER + 95 * DAY)
     (bill,) = store.read().invoices(None, 10)
     assert (bill.month, bill.lines[0].late, bill.lines[0].placed_ms) == ("2027-01", True, NOW_MS)
+
+
+def test_finding_the_next_accounts_to_bill_reads_their_orders_only(tmp_path):
+    """Else a month costs its orders squared, which shows with a million of them only."""
+    store = billing_store(tmp_path)
+    for number in range(300):
+        store.write(lambda tx, number=number: tx.add_account(account(f"many-{number:03}")))
+        box = SigningBox(store, account=f"many-{number:03}").enrolled()
+        box.submit(box.order())
+    look, connection = store.read(), store.storage.read()
+    steps = []
+    connection.set_progress_handler(lambda: steps.append(1), 1)
+    found = look.accounts_with_due_orders("many-280", 5)
+    connection.set_progress_handler(None, 0)
+    assert found == [f"many-{number}" for number in range(281, 286)]
+    assert len(steps) < 200
+    store.close()
