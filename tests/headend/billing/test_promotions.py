@@ -1,12 +1,14 @@
 """Promotions and previews: what takes cents off an order, and what is not charged at all."""
 
+import msgspec
 import pytest
 
+from headend.billing.catalogue import BadCatalogueError, publish_catalogue, read_promotions
 from headend.billing.invoices import raise_month
 from headend.billing.reconcile import reconcile
 from headend.billing.rows import OrderState
 from shared.weeks import Month
-from tests.builders import DAY, NOW_MS, SigningBox, billing_store, offer, promotion
+from tests.builders import CATALOGUE_KEY, DAY, NOW_MS, SigningBox, billing_store, offer, promotion
 
 MINUTE = 60_000
 SHOWN = {"promotion": "autumn", "promotion_version": 1, "credit_cents": 200}
@@ -134,3 +136,35 @@ def test_a_stop_counts_from_its_order_by_the_boxs_own_clock_however_wrong_and_la
     box.submit(ordered, now_ms=NOW_MS + DAY)
     box.submit(box.delivery(1, "stopped", placed + 4 * MINUTE), now_ms=NOW_MS + 2 * DAY)
     assert box.stored(1).reason == "stopped-in-preview"
+
+
+HEADER = "promotion,version,category,kinds,credit_cents,currency,per_account,valid_from_ms,valid_to_ms\n"
+
+
+def test_promotions_are_read_from_csv_and_json_alike():
+    (from_csv,) = read_promotions((HEADER + "x,1,welcome,film game,200,EUR,1,1,2\n").encode(), "csv")
+    (from_json,) = read_promotions(msgspec.json.encode([from_csv]), "json")
+    assert from_csv == from_json
+    assert (from_csv.kinds, from_csv.credit_cents) == (["film", "game"], 200)
+
+
+def test_every_bad_promotion_is_named_by_its_row_and_none_is_imported():
+    rows = (
+        "x,1,welcome,film,200,EUR,1,1,2\n"
+        "x,1,welcome,film,200,EUR,1,1,2\n"
+        "y,1,bribe,film,200,EUR,1,1,2\n"
+        "z,1,welcome,film film,200,EUR,1,1,2\n"
+        "w,1,welcome,film,0,EUR,1,1,2\n"
+        "v,1,welcome,film,200,EUR,1,2,2\n"
+    )
+    with pytest.raises(BadCatalogueError) as error:
+        read_promotions((HEADER + rows).encode(), "csv")
+    told = [line.split(":")[0] for line in str(error.value).splitlines()]
+    assert told == ["row 3", "row 4", "row 5", "row 6", "row 7"]
+
+
+def test_a_promotions_version_cannot_be_published_again_with_other_terms(store):
+    other = promotion(credit_cents=1)
+    with pytest.raises(BadCatalogueError, match="autumn: version 1 stands already"):
+        store.write(lambda tx: publish_catalogue(tx, [offer()], CATALOGUE_KEY, NOW_MS, [other]))
+    assert store.read().promotion("autumn", 1) == promotion()
