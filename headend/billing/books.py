@@ -36,10 +36,6 @@ class BooksTx(Protocol):
         """Likewise, as plain tuples of their columns in the order of `Entry`'s fields, for exports."""
         ...
 
-    def entries_of(self, account: str) -> Iterator[Entry]:
-        """An account's entries, in order."""
-        ...
-
     def usage_entry(self, ref: str) -> Entry | None:
         """The entry by which an order was posted."""
         ...
@@ -71,10 +67,6 @@ class BooksTx(Protocol):
 
     def notes_of(self, number: str) -> list[Invoice]:
         """The credit notes of a bill, oldest first."""
-        ...
-
-    def documents_between(self, first: int, last: int) -> Iterator[Invoice]:
-        """The bills and credit notes whose ledger entries lie in first to last, in that order."""
         ...
 
     def add_seller(self, seller: Seller, from_ms: int) -> None:

@@ -1,6 +1,6 @@
 """Charging: what becomes of an order once it is taken. One order, one outcome, in one transaction."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 from headend.billing import credits as corrections
@@ -18,7 +18,7 @@ from headend.billing.rating import (
 from headend.billing.rows import Account, Alarm, AnnexRow, Link, NotFoundError, OrderRow, OrderState
 from headend.billing.store import BillingTx
 from shared.clock import from_ms, to_ms
-from shared.named import Delivery, Offer, Order, title_hash
+from shared.named import Delivery, Offer, Order, Promotion, title_hash
 from shared.weeks import Month
 
 VELOCITY_LIMIT = 20
@@ -30,16 +30,16 @@ UNKNOWN = "on demand"
 
 def rate(tx: BillingTx, order: Order, link: Link, effective_ms: int) -> OrderRow:
     """Store an order as rated with its ledger entry, zero-rated, or suspended."""
-    offer = tx.offer(order.offer, order.offer_version)
-    row = row_of(tx, order, link, effective_ms)
-    reason = _objection(tx, row, order)
+    named = named_by(tx, order, link, effective_ms)
+    offer, row = named.offer, row_of(order, link, effective_ms, named)
+    reason = _objection(tx, row, order, named)
     if reason is Reason.NONE and offer is not None:
         row = _decided(tx, row, offer)
     else:
         row = replace(row, state=OrderState.SUSPENDED, reason=reason)
     tx.add_order(row)
     if row.state is not OrderState.SUSPENDED and offer is not None:
-        _carry_out(tx, row, (offer, order.salt), link.received_ms)
+        _carry_out(tx, row, link, (offer, order.salt), link.received_ms)
     _look_at_binding(tx, row)
     return row
 
@@ -50,15 +50,16 @@ def readmit(tx: BillingTx, row: OrderRow, meant: tuple[Offer, str] | None, now_m
     If the account has a window open for the same title, before or after it, the subscriber pays once: this
     order is zero-rated.
     """
+    link = _message(tx, row)
     if meant is None:
         charged = replace(row, state=OrderState.RATED)
         tx.set_order(charged)
-        post_usage(tx, charged, _message(tx, charged), now_ms)
+        post_usage(tx, charged, link, now_ms)
         return charged
     offer, _ = meant
     decided = _decided(tx, row, offer)
     tx.set_order(decided)
-    _carry_out(tx, decided, meant, now_ms)
+    _carry_out(tx, decided, link, meant, now_ms)
     return decided
 
 
@@ -69,16 +70,34 @@ def _message(tx: BillingTx, row: OrderRow) -> Link:
     return link
 
 
-def row_of(tx: BillingTx, order: Order, link: Link, effective_ms: int) -> OrderRow:
-    """An order as its message says it, not yet held against anything."""
-    offer = tx.offer(order.offer, order.offer_version)
-    promotion = tx.promotion(order.promotion or "", order.promotion_version or 0)
+@dataclass(frozen=True)
+class Named:
+    """What an order names, as far as it is known: its offer, its promotion, and whose box it came from."""
+
+    offer: Offer | None
+    promotion: Promotion | None
+    account: Account | None
+
+
+def named_by(tx: BillingTx, order: Order, link: Link, effective_ms: int) -> Named:
+    """Look up what an order names."""
+    version = order.promotion_version
     account = tx.bound_account(link.box, effective_ms)
+    return Named(
+        offer=tx.offer(order.offer, order.offer_version),
+        promotion=None if order.promotion is None else tx.promotion(order.promotion, version or 0),
+        account=None if account is None else tx.account(account),
+    )
+
+
+def row_of(order: Order, link: Link, effective_ms: int, named: Named) -> OrderRow:
+    """An order as its message says it, not yet held against anything."""
+    offer, promotion, account = named.offer, named.promotion, named.account
     return OrderRow(
         box=link.box,
         epoch=link.epoch,
         seq=link.seq,
-        account=account,
+        account=None if account is None else account.account,
         state=OrderState.RATED,
         reason=Reason.NONE,
         kind=offer.kind if offer else "unknown",
@@ -90,7 +109,7 @@ def row_of(tx: BillingTx, order: Order, link: Link, effective_ms: int) -> OrderR
         effective_ms=effective_ms,
         received_ms=link.received_ms,
         title_hash=title_hash(order.salt, order.offer),
-        month=month_of(None if account is None else tx.account(account), effective_ms),
+        month=month_of(account, effective_ms),
         promotion=order.promotion or "",
         category=promotion.category if promotion else "",
         # What is shown can be any number; what it could take off cannot be more than the price.
@@ -106,15 +125,15 @@ def month_of(account: Account | None, effective_ms: int) -> str:
     return str(Month.of(from_ms(effective_ms), zone))
 
 
-def _objection(tx: BillingTx, row: OrderRow, order: Order) -> Reason:
-    if row.account is None:
+def _objection(tx: BillingTx, row: OrderRow, order: Order, named: Named) -> Reason:
+    account = named.account
+    if account is None:
         return Reason.UNBOUND
-    promotion = order.promotion
     terms = Terms(
-        offer=tx.offer(order.offer, order.offer_version),
-        promotion=tx.promotion(promotion, order.promotion_version or 0) if promotion else None,
-        uses=tx.promotion_uses(row.account, promotion) if promotion else 0,
-        vat_rates=law_of(tx, tx.account(row.account).country, row.effective_ms).rates_on(row.effective_ms),
+        offer=named.offer,
+        promotion=named.promotion,
+        uses=tx.promotion_uses(account.account, order.promotion) if order.promotion else 0,
+        vat_rates=law_of(tx, account.country, row.effective_ms).rates_on(row.effective_ms),
     )
     return objection(order, terms, row.effective_ms)
 
@@ -136,15 +155,16 @@ def _window(row: OrderRow, offer: Offer) -> tuple[int, int]:
     return row.effective_ms, window_until(offer, row.effective_ms)
 
 
-def _carry_out(tx: BillingTx, row: OrderRow, meant: tuple[Offer, str], now_ms: int) -> None:
+def _carry_out(tx: BillingTx, row: OrderRow, link: Link, meant: tuple[Offer, str], now_ms: int) -> None:
     offer, salt = meant
+    account = tx.account(row.account or "")
     rated = row.state is OrderState.RATED
     tx.add_annex(
         AnnexRow(
             box=row.box,
             epoch=row.epoch,
             seq=row.seq,
-            account=tx.account(row.account or "").account,
+            account=account.account,
             offer=offer.offer,
             offer_version=offer.version,
             title=offer.title,
@@ -155,8 +175,8 @@ def _carry_out(tx: BillingTx, row: OrderRow, meant: tuple[Offer, str], now_ms: i
         )
     )
     if rated:
-        post_usage(tx, row, _message(tx, row), now_ms)
-        _watch(tx, row)
+        post_usage(tx, row, link, now_ms)
+        _watch(tx, row, account)
 
 
 def post_usage(tx: BillingTx, row: OrderRow, link: Link, at_ms: int, *, back: bool = False) -> None:
@@ -183,8 +203,7 @@ def post_usage(tx: BillingTx, row: OrderRow, link: Link, at_ms: int, *, back: bo
         ledger.post_entry(tx, replace(draft, kind=f"promotion{suffix}", text=row.category, amounts=off))
 
 
-def _watch(tx: BillingTx, row: OrderRow) -> None:
-    account = tx.account(row.account or "")
+def _watch(tx: BillingTx, row: OrderRow, account: Account) -> None:
     placed, _ = tx.orders_since(account.account, row.effective_ms - _DAY_MS)
     if placed > VELOCITY_LIMIT:
         day = from_ms(row.effective_ms).date().isoformat()

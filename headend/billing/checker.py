@@ -21,7 +21,7 @@ from msgspec import Struct, field
 from headend.billing import heads, ledger, merkle
 from headend.billing.formats.jsonl import Header, Trailer
 from headend.billing.heads import HEAD_SUFFIX, LIST_SUFFIX, Head, ListedFile
-from headend.billing.rows import Entry
+from headend.billing.rows import LEDGERS, Entry
 from headend.kit.files import write_file
 from shared import dsse
 from shared.errors import StbError
@@ -30,7 +30,6 @@ from shared.named import GENESIS
 _T = TypeVar("_T")
 
 ROWS_SUFFIX = ".jsonl"
-_LEDGERS = ("unbilled", "usage", "receivable", "revenue", "vat", "rounding")
 _Line = Header | Entry | Trailer
 _LINE = msgspec.json.Decoder[_Line](_Line)
 _SAME = ("batch", "first_entry", "last_entry", "closed_ms", "prev_hash")
@@ -219,7 +218,7 @@ class _Rows:
         self.entry_hash = entry_hash
         self._head = head
         self._next = head.first_entry
-        self._totals = dict.fromkeys(_LEDGERS, 0)
+        self._totals = dict.fromkeys(LEDGERS, 0)
         self._tree = merkle.Tree()
 
     def take(self, entry: Entry) -> None:
@@ -227,7 +226,7 @@ class _Rows:
             raise BatchError(Verdict.GAP, f"entry {entry.entry} stands where {self._next} should")
         if entry.prev_hash != self.entry_hash or ledger.entry_hash(entry) != entry.hash:
             raise BatchError(Verdict.CHAIN, f"entry {entry.entry} does not hash to what it says")
-        cents = {name: getattr(entry, name) for name in _LEDGERS}
+        cents = {name: getattr(entry, name) for name in LEDGERS}
         if sum(cents.values()) != 0:
             raise BatchError(Verdict.TOTALS, f"entry {entry.entry} does not balance")
         for name, moved in cents.items():

@@ -147,6 +147,10 @@ class AnnexRow:
     window_until_ms: int
 
 
+LEDGERS = ("unbilled", "usage", "receivable", "revenue", "vat", "rounding")
+"""The accounts of the ledger, as columns of an entry."""
+
+
 class Entry(Struct, frozen=True, tag_field="row", tag="entry"):
     """One ledger entry, chained by hash to the one before; its six amounts add up to nothing.
 

@@ -9,6 +9,7 @@ from msgspec import structs
 
 from headend.billing.documents.document import Seller
 from headend.billing.rows import (
+    LEDGERS,
     Batch,
     BatchAcknowledgement,
     Dispute,
@@ -26,7 +27,6 @@ from shared.money import VatGroup
 from shared.named import GENESIS
 
 Row = TypeVar("Row")
-LEDGERS = ("unbilled", "usage", "receivable", "revenue", "vat", "rounding")
 
 
 @cache
@@ -47,7 +47,6 @@ _GROUP = columns(VatGroup)
 _INVOICES, _LINES = _INVOICE.split(", "), _LINE.split(", ")
 _DISPUTE = columns(Dispute)
 _SELLER = columns(Seller)
-_BILLS = "'invoice', 'credit-note'"
 
 
 class SqliteTx:
@@ -88,9 +87,6 @@ class SqliteBooksTx(SqliteTx):
         cursor.row_factory = None
         sql = f"SELECT {_ENTRY} FROM entries WHERE entry BETWEEN ? AND ? ORDER BY entry"
         return cursor.execute(sql, (first, last))
-
-    def entries_of(self, account: str) -> Iterator[Entry]:
-        return self._all(Entry, f"SELECT {_ENTRY} FROM entries WHERE account = ? ORDER BY entry", account)
 
     def usage_entry(self, ref: str) -> Entry | None:
         return self._one(Entry, f"SELECT {_ENTRY} FROM entries WHERE ref = ? AND kind = 'usage'", ref)
@@ -138,14 +134,6 @@ class SqliteBooksTx(SqliteTx):
     def notes_of(self, number: str) -> list[Invoice]:
         sql = f"SELECT {_INVOICE} FROM invoices WHERE refers_to = ? ORDER BY number"
         return [self._whole(row) for row in self._db.execute(sql, (number,)).fetchall()]
-
-    def documents_between(self, first: int, last: int) -> Iterator[Invoice]:
-        names = ", ".join(f"invoices.{name}" for name in _INVOICE.split(", "))
-        sql = (
-            f"SELECT {names} FROM entries JOIN invoices ON invoices.number = entries.ref "
-            f"WHERE entry BETWEEN ? AND ? AND entries.kind IN ({_BILLS}) ORDER BY entry"
-        )
-        return (self._whole(row) for row in self._db.execute(sql, (first, last)))
 
     def _whole(self, row: Any) -> Invoice:  # noqa: ANN401 (a row of the driver)
         lines = self._all(

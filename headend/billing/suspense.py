@@ -110,7 +110,9 @@ def _message(link: Link) -> Order | None:
 def _read_again(tx: BillingTx, row: OrderRow, link: Link, message: Order | None) -> OrderRow:
     if row.reason != Reason.UNREADABLE or message is None:
         return row
-    return replace(charging.row_of(tx, message, link, row.effective_ms), state=OrderState.SUSPENDED)
+    named = charging.named_by(tx, message, link, row.effective_ms)
+    read = charging.row_of(message, link, row.effective_ms, named)
+    return replace(read, state=OrderState.SUSPENDED)
 
 
 def _corrected(

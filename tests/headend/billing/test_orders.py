@@ -5,8 +5,7 @@ from hypothesis import strategies as st
 
 from headend.billing import refusals
 from headend.billing.reconcile import reconcile
-from headend.billing.rows import OrderState
-from headend.billing.sqlite_books import LEDGERS
+from headend.billing.rows import LEDGERS, OrderState
 from headend.kit.http import MalformedError
 from shared.named import GENESIS, Evidence
 from tests.builders import DAY, GOOD, HOUR, NOW_MS, SigningBox, account, billing_store
