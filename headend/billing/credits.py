@@ -6,8 +6,9 @@ from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from headend.billing import ledger
+from headend.billing.documents.document import InvoiceLine
 from headend.billing.invoices import invoice_number, vat_groups
-from headend.billing.rows import Invoice, InvoiceLine, NotFoundError, OrderRow, OrderState
+from headend.billing.rows import Invoice, NotFoundError, OrderRow, OrderState
 from headend.billing.store import BillingTx
 from shared.clock import from_ms
 from shared.errors import StbError

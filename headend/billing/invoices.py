@@ -5,8 +5,9 @@ from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from headend.billing import ledger
+from headend.billing.documents.document import InvoiceLine
 from headend.billing.rating import shown_text
-from headend.billing.rows import Account, Alarm, Invoice, InvoiceLine, OrderRow
+from headend.billing.rows import Account, Alarm, Invoice, OrderRow
 from headend.billing.store import BillingStore, BillingTx
 from shared.clock import from_ms, to_ms
 from shared.errors import StbError

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from headend.billing.documents.document import InvoiceLine
 from headend.kit.storage import StorageError
 from shared.money import VatGroup
 from shared.named import AccountId, BoxId
@@ -176,22 +177,6 @@ class Entry(Struct, frozen=True, tag_field="row", tag="entry"):
     rounding: int
     prev_hash: str
     hash: str
-
-
-@dataclass(frozen=True)
-class InvoiceLine:
-    """One line of a bill: an order's display class, or the category of the promotion that takes cents off.
-
-    `kind` is `order` or `promotion`; a promotion's cents are negative.
-    """
-
-    order_ref: str
-    kind: str
-    text: str
-    placed_ms: int
-    cents: int
-    vat_bp: int
-    late: bool
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from msgspec import structs
 
-from headend.billing.documents.document import Seller
+from headend.billing.documents.document import InvoiceLine, Seller
 from headend.billing.rows import (
     LEDGERS,
     Batch,
@@ -17,7 +17,6 @@ from headend.billing.rows import (
     Entry,
     ExportKey,
     Invoice,
-    InvoiceLine,
     MonthTotals,
     NotFoundError,
     OrderState,

@@ -6,7 +6,7 @@ lines, so that orders less promotions add up to it exactly. No tolerance is used
 
 from collections import defaultdict
 
-from headend.billing.documents.document import BadDocumentError, Document, DocumentLine
+from headend.billing.documents.document import BadDocumentError, Document, InvoiceLine
 from shared.money import BASIS_POINTS, VatGroup, round_half_up, spread
 
 KINDS = ("invoice", "credit-note")
@@ -68,7 +68,7 @@ def line_nets(document: Document) -> list[int]:
     return nets
 
 
-def _group_nets(group: VatGroup, lines: list[DocumentLine]) -> list[int]:
+def _group_nets(group: VatGroup, lines: list[InvoiceLine]) -> list[int]:
     orders = [0 if line.is_promotion else line.cents for line in lines]
     promotions = [-line.cents if line.is_promotion else 0 for line in lines]
     taken_off = round_half_up(sum(promotions) * BASIS_POINTS, BASIS_POINTS + group.rate_bp)

@@ -26,7 +26,7 @@ class Seller:
 
 
 @dataclass(frozen=True)
-class DocumentLine:
+class InvoiceLine:
     """One line: what was ordered, or a promotion's credit (`kind` promotion, negative cents).
 
     `cents` include VAT. `text` is a display class (`film`, `game`, `on demand`) or, where a person may see
@@ -66,7 +66,7 @@ class Document:
     currency: str
     issued_ms: int
     seller: Seller
-    lines: tuple[DocumentLine, ...]
+    lines: tuple[InvoiceLine, ...]
     groups: tuple[VatGroup, ...]
 
     @property

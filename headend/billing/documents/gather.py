@@ -1,6 +1,6 @@
 """A bill's or credit note's document, gathered from what is stored."""
 
-from headend.billing.documents.document import Document, DocumentLine
+from headend.billing.documents.document import Document
 from headend.billing.invoices import as_shown
 from headend.billing.rows import Invoice
 from headend.billing.store import BillingTx
@@ -33,6 +33,6 @@ def gather(tx: BillingTx, invoice: Invoice, *, titles: bool) -> Document:
         currency=invoice.currency,
         issued_ms=invoice.issued_ms,
         seller=seller,
-        lines=tuple(DocumentLine(**vars(line)) for line in shown.lines),
+        lines=shown.lines,
         groups=invoice.groups,
     )

@@ -12,7 +12,7 @@ from typing import Any
 from babel.dates import format_date, format_skeleton
 from babel.numbers import format_currency, format_percent
 
-from headend.billing.documents.document import Document, DocumentLine
+from headend.billing.documents.document import Document, InvoiceLine
 from headend.billing.documents.language import Language, language_of
 from shared.money import VatGroup
 from shared.weeks import Month
@@ -100,7 +100,7 @@ class Shown:
             facts.append([words["corrects"], printable(document.refers_to)])
         return facts
 
-    def _line(self, line: DocumentLine) -> dict[str, str]:
+    def _line(self, line: InvoiceLine) -> dict[str, str]:
         words, language = self._words, self._language
         promotion = f"{words['promotion']} {language.category(line.text)}"
         text = promotion if line.is_promotion else language.shown(line.text)

@@ -11,7 +11,7 @@ from functools import lru_cache
 from xml.sax.saxutils import escape
 
 from headend.billing.documents.amounts import check_sums, line_nets
-from headend.billing.documents.document import BadDocumentError, Document, DocumentLine, Seller
+from headend.billing.documents.document import BadDocumentError, Document, InvoiceLine, Seller
 from headend.billing.documents.language import Language, language_of
 from shared.money import VatGroup
 from shared.weeks import Month
@@ -106,7 +106,7 @@ def _buyer(document: Document) -> str:
     )
 
 
-def _allowance(document: Document, language: Language, line: DocumentLine, net: int) -> str:
+def _allowance(document: Document, language: Language, line: InvoiceLine, net: int) -> str:
     """A promotion: a document level allowance (BG-20) with its category as the reason."""
     category = _name(language.category(line.text), "category")
     return (
@@ -132,7 +132,7 @@ def _subtotal(currency: str, group: VatGroup) -> str:
     )
 
 
-def _totals(document: Document, nets: list[tuple[DocumentLine, int]]) -> str:
+def _totals(document: Document, nets: list[tuple[InvoiceLine, int]]) -> str:
     """BG-22; what is nothing and may be left out (BT-107, BT-114) is left out."""
     ordered = sum(net for line, net in nets if not line.is_promotion)
     taken_off = [net for line, net in nets if line.is_promotion]
@@ -150,7 +150,7 @@ def _totals(document: Document, nets: list[tuple[DocumentLine, int]]) -> str:
     return f"<cac:LegalMonetaryTotal>{''.join(told)}</cac:LegalMonetaryTotal>"
 
 
-def _lines(document: Document, language: Language, nets: list[tuple[DocumentLine, int]]) -> list[str]:
+def _lines(document: Document, language: Language, nets: list[tuple[InvoiceLine, int]]) -> list[str]:
     """BG-25, numbered from 1; the price (BT-146) is the net of the one thing that was ordered."""
     tag, quantity = (
         ("InvoiceLine", "InvoicedQuantity")
@@ -170,7 +170,7 @@ def _lines(document: Document, language: Language, nets: list[tuple[DocumentLine
     ]
 
 
-def _late(document: Document, line: DocumentLine) -> str:
+def _late(document: Document, line: InvoiceLine) -> str:
     """The period of a line from before the bill's month (BT-134, BT-135): its own day."""
     if not line.late:
         return ""

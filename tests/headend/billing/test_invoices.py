@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from headend.billing import credits as corrections
 from headend.billing import ledger
+from headend.billing.documents.document import InvoiceLine
 from headend.billing.invoices import as_shown, raise_month, vat_groups
 from headend.billing.reconcile import reconcile
-from headend.billing.rows import InvoiceLine, OrderState
+from headend.billing.rows import OrderState
 from shared.clock import to_ms
 from shared.weeks import Month
 from tests.builders import DAY, HOUR, NOW_MS, SigningBox, account, billing_store, offer

@@ -8,7 +8,7 @@ from decimal import Decimal
 from hypothesis import strategies as st
 from lxml import etree
 
-from headend.billing.documents.document import Document, DocumentLine, Seller
+from headend.billing.documents.document import Document, InvoiceLine, Seller
 from shared.clock import to_ms
 from shared.money import VatGroup, vat_group
 
@@ -31,7 +31,7 @@ def at(*moment):
 
 
 def line(text="film", cents=499, vat_bp=2100, **changes):
-    made = DocumentLine("box-1/1/1", "order", text, at(2026, 10, 7, 20), cents, vat_bp, late=False)
+    made = InvoiceLine("box-1/1/1", "order", text, at(2026, 10, 7, 20), cents, vat_bp, late=False)
     return replace(made, **changes)
 
 
