@@ -12,6 +12,7 @@ from headend.billing import accounts, orders
 from headend.billing.catalogue import publish_catalogue
 from headend.billing.rows import Account, OrderRow
 from headend.billing.sqlite import SqliteBilling
+from headend.installation import Settings
 from shared import dsse
 from shared.clock import to_ms
 from shared.named import (
@@ -32,6 +33,17 @@ NOW = datetime(2026, 10, 7, 20, 0, tzinfo=UTC)
 NOW_MS = to_ms(NOW)
 HOUR = 3_600_000
 DAY = 24 * HOUR
+SETTINGS = Settings(
+    issuer="issuer.example",
+    zone="Europe/Amsterdam",
+    profile="small",
+    country="NL",
+    first_week="2026-W41",
+    simulated=False,
+    clock="",
+    regions=(),
+    areas={},
+)
 GOOD = Evidence(pin_verified=True, consent_immediate_supply=True, confirmation_shown=True)
 CATALOGUE_KEY = Ed25519PrivateKey.generate()
 

@@ -26,9 +26,10 @@ from headend.__main__ import main as headend_commands
 from headend.analytics.intake import Refusal
 from headend.app import open_headend
 from headend.disclosure import TABLE
-from headend.installation import Installation, Settings
+from headend.installation import Installation
 from headend.kit.http import RefusedError
 from shared.field_register import declared, declared_columns, places
+from tests.builders import SETTINGS
 
 PACKAGES = (box_agent, headend, shared, simulator)
 HOUSE = Path(headend.__file__).parents[1]
@@ -245,18 +246,7 @@ def test_the_data_model_tells_of_nothing_that_is_not_declared(place):
 
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory):
-    settings = Settings(
-        issuer="issuer.example",
-        zone="Europe/Amsterdam",
-        profile="small",
-        country="NL",
-        first_week="2026-W41",
-        simulated=False,
-        clock="",
-        regions=(),
-        areas={},
-    )
-    made = Installation.create(tmp_path_factory.mktemp("house") / "headend", settings)
+    made = Installation.create(tmp_path_factory.mktemp("house") / "headend", SETTINGS)
     open_headend(made).close()
     return made
 

@@ -10,28 +10,18 @@ from sqlite_utils.migrations import Migrations
 from box_agent.events import BadEventError, read_event
 from headend.analytics.intake import Refusal
 from headend.app import open_headend
-from headend.installation import Installation, Settings
+from headend.installation import Installation
 from headend.kit.storage import UndeclaredColumnError, migrate
 from shared import directory, named, totals
 from shared.anonymous import Fragment
 from shared.directory import BadDirectoryError, describe
 from shared.register import Grid, UndeclaredError, profile, profile_names
+from tests.builders import SETTINGS
 from tests.headend.analytics.builders import WEEK, fragment_request, make_town, over, token
 
 pytestmark = pytest.mark.promise
 
 SIDES = ("billing", "analytics", "console")
-SETTINGS = Settings(
-    issuer="issuer.example",
-    zone="Europe/Amsterdam",
-    profile="small",
-    country="NL",
-    first_week="2026-W41",
-    simulated=False,
-    clock="",
-    regions=(),
-    areas={},
-)
 
 
 @pytest.fixture

@@ -16,26 +16,15 @@ from headend.billing.reconcile import reconcile
 from headend.billing.retention import forget_due, job_retention, outlook, record
 from headend.billing.rows import OrderState
 from headend.cli.rights import retention_group
-from headend.installation import Installation, Settings
+from headend.installation import Installation
 from headend.kit.jobs import Jobs
 from shared.clock import ManualClock, to_ms
 from shared.weeks import Month
-from tests.builders import DAY, HOUR, NOW, NOW_MS, SigningBox, account, billing_store, offer
+from tests.builders import DAY, HOUR, NOW, NOW_MS, SETTINGS, SigningBox, account, billing_store, offer
 
 ZONE = ZoneInfo("Europe/Amsterdam")
 OCTOBER = Month(2026, 10)
 BILLED_MS = to_ms(datetime(2026, 11, 3, 1, tzinfo=UTC))
-SETTINGS = Settings(
-    issuer="issuer",
-    zone="Europe/Amsterdam",
-    profile="small",
-    country="NL",
-    first_week="2026-W41",
-    simulated=False,
-    clock="",
-    regions=(),
-    areas={},
-)
 DISPUTABLE = 92 * DAY
 OVER_MS = BILLED_MS + DISPUTABLE
 
