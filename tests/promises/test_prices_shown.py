@@ -4,7 +4,7 @@ import pytest
 
 from headend.billing.invoices import raise_month
 from shared.weeks import Month
-from tests.builders import DAY, NOW_MS, SigningBox, billing_store, offer
+from tests.builders import DAY, NOW_MS, SigningBox, billing_store, offer, promotion
 
 pytestmark = pytest.mark.promise
 
@@ -28,4 +28,15 @@ def test_another_price_than_the_one_shown_is_never_billed(tmp_path):
     for lie in (1, 498, 500, 49900):
         box.submit(box.order(price_cents=lie))
     assert raise_month(store, Month(2026, 10), NOW_MS + 30 * DAY) == 0
+    store.close()
+
+
+def test_what_a_promotion_took_off_on_the_screen_is_off_the_bill_and_nothing_else_is(tmp_path):
+    store = billing_store(tmp_path, offer(), offer("film-2"), promotions=(promotion(),))
+    box = SigningBox(store).enrolled()
+    box.submit(box.order(promotion="autumn", promotion_version=1, credit_cents=200))
+    box.submit(box.order("film-2", promotion="autumn", promotion_version=1, credit_cents=300))
+    raise_month(store, Month(2026, 10), NOW_MS + 30 * DAY)
+    (bill,) = store.read().invoices(None, 10)
+    assert bill.gross == 499 - 200 == sum(line.cents for line in bill.lines)
     store.close()
