@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from shared.errors import StbError
-from shared.genres import GENRES, genre_of_dvb
+from shared.genres import GENRES, detail_of_dvb, general_detail, genre_of_dvb
 from shared.named import Milliseconds
 
 MAX_EVENT = 4096
@@ -35,6 +35,10 @@ class Item(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, 
     def genre_name(self) -> str:
         """Its viewing genre, one of `shared.genres.GENRES`."""
         return genre_of_dvb(self.genre) if isinstance(self.genre, int) else self.genre
+
+    def detail_name(self) -> str:
+        """Its detail, one of `shared.genres.DETAILS`; a name tells its genre in general only."""
+        return detail_of_dvb(self.genre) if isinstance(self.genre, int) else general_detail(self.genre)
 
 
 EventName = Literal[

@@ -14,12 +14,11 @@ from box_agent.chance import RandomBelow
 from box_agent.sessions import Minute
 from shared.anonymous import NONE_CELL, Fragment
 from shared.genres import ORDERED_GENRES
-from shared.register import REGION, SIXTEENTHS, Grid, Kind, Measure
+from shared.register import ORDERED_GENRE, REGION, SIXTEENTHS, Grid, Kind, Measure
 from shared.weeks import Week
 
 REACH_MINUTES = 3
 """Consecutive minutes that make reach; viewing below it becomes `none`."""
-ORDERED_GENRE = "ordered-genre"
 
 
 @dataclass(frozen=True)
@@ -41,9 +40,9 @@ class Viewed:
     @cached_property
     def sorts(self) -> dict[Minute, list[int]]:
         """The numbers of the minutes of each sort (a `Minute` with number 0 stands for its sort)."""
-        found: dict[tuple[str, str, str], list[int]] = {}
-        for number, genre, shift, daypart in self.minutes:
-            found.setdefault((genre, shift, daypart), []).append(number)
+        found: dict[tuple[str, str, str, str], list[int]] = {}
+        for number, genre, shift, daypart, detail in self.minutes:
+            found.setdefault((genre, shift, daypart, detail), []).append(number)
         return {Minute(0, *sort): numbers for sort, numbers in found.items()}
 
 

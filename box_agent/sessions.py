@@ -49,12 +49,16 @@ class ViewingSession:
 
 
 class Minute(NamedTuple):
-    """One viewed clock minute; `number` counts minutes since 1970, the rest are the grids' values."""
+    """One viewed clock minute; `number` counts minutes since 1970, the rest are the grids' values.
+
+    Each is named for the dimension of the register that it is a value of.
+    """
 
     number: int
     genre: str
     shift: str
     daypart: str
+    detail: str
 
 
 @dataclass
@@ -222,7 +226,7 @@ def clock_minutes(sessions: Iterable[ViewingSession], zone: ZoneInfo) -> list[Mi
             owners[index] = max(shares, key=shares.__getitem__)
     found: list[Minute] = []
     before: tuple[Item, int] | None = None
-    sort = ("", "", "")
+    sort = ("", "", "", "")
     for index, item in sorted(owners.items(), key=itemgetter(0)):
         quarter = index // _QUARTER
         if before is None or before[0] is not item or before[1] != quarter:
@@ -267,7 +271,7 @@ def _quarter(number: int, zone: ZoneInfo) -> tuple[str, date]:
     return daypart(instant, zone), viewing_day(instant, zone)
 
 
-def _sort(quarter: int, item: Item, zone: ZoneInfo) -> tuple[str, str, str]:
+def _sort(quarter: int, item: Item, zone: ZoneInfo) -> tuple[str, str, str, str]:
     part, day = _quarter(quarter, zone)
     if item.kind == "live":
         shift = SHIFT_LIVE
@@ -277,4 +281,4 @@ def _sort(quarter: int, item: Item, zone: ZoneInfo) -> tuple[str, str, str]:
         shift = _UNKNOWN_DAY[item.kind]
     else:
         shift = shift_class((day - item.broadcast_day).days)
-    return item.genre_name(), shift, part
+    return item.genre_name(), shift, part, item.detail_name()

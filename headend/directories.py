@@ -10,11 +10,16 @@ from headend.installation import Settings
 from shared import dsse
 from shared.clock import to_ms
 from shared.directory import Directory, TokenKey, describe
-from shared.register import Profile, notice_version, profile, register_hash
+from shared.errors import StbError
+from shared.register import REGION, in_force, notice_version, profile, register_hash
 from shared.tokens import TOKEN_TYPE
 from shared.weeks import Week
 
 REGION_MAP = 1
+
+
+class NoRegionsError(StbError):
+    """A measure goes by region, and the settings list no regions: every box would refuse the week."""
 
 
 def make_directory(
@@ -26,10 +31,17 @@ def make_directory(
 ) -> bytes:
     """The week's directory as a signed envelope; the caller keeps the first one that it made.
 
-    `token_keys` maps each measure of the profile to its key (SubjectPublicKeyInfo, DER).
+    `token_keys` maps each measure in force in that week to its key (SubjectPublicKeyInfo, DER). One past its
+    review date is not published.
+
+    Raises:
+        NoRegionsError: a measure goes by region, and there are none.
     """
     zone = ZoneInfo(settings.zone)
-    taken: Profile = profile(settings.profile)
+    taken = in_force(profile(settings.profile), week.monday())
+    by_region = [measure.name for measure in taken.measures if REGION in measure.grid]
+    if by_region and not settings.regions:
+        raise NoRegionsError(f"{', '.join(by_region)} by region, but the installation has no regions")
     directory = Directory(
         week=str(week),
         zone=settings.zone,

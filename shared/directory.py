@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 
 from shared.clock import to_ms
 from shared.errors import StbError
-from shared.register import REGION, Grid, Measure, Profile, profile, register_hash
+from shared.register import REGION, Grid, Measure, Profile, in_force, profile, register_hash
 from shared.tokens import TokenChallenge
 from shared.weeks import Week
 
@@ -92,14 +92,14 @@ class Directory(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         raise BadDirectoryError(f"no token key for measure {measure}")
 
     def taken(self) -> Profile:
-        """The profile that the week takes, as the register declares it.
+        """The profile that the week takes: as the register declares it, without measures past their review.
 
         Raises:
             BadDirectoryError: its register is not the one packaged here, or it says otherwise than it.
         """
         if self.register != register_hash():
             raise BadDirectoryError("the register is not the one packaged here")
-        declared = profile(self.profile)
+        declared = in_force(profile(self.profile), Week.parse(self.week).monday())
         if self.measures != describe(declared):
             raise BadDirectoryError("the measures are not those of the register")
         return declared

@@ -7,7 +7,9 @@ cost in zero-concentrated differential privacy (zCDP) are explained in docs/priv
 import hashlib
 import math
 import tomllib
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from datetime import date
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
@@ -15,11 +17,14 @@ from typing import Any
 
 from shared.dayparts import DAYPARTS
 from shared.errors import StbError
-from shared.genres import GENRES, ORDERED_GENRES, SHIFT_CLASSES
+from shared.genres import DETAILS, GENRES, ORDERED_GENRES, SHIFT_CLASSES
+from shared.words import words_of
 
+MINUTES_AN_HOUR = 60
 SIXTEENTHS = 16
 """A timed cell's volume is told in sixteenths."""
 REGION = "region"
+ORDERED_GENRE = "ordered-genre"
 
 
 class UndeclaredError(StbError):
@@ -40,7 +45,8 @@ class Measure:
 
     `grid` names the dimensions in order; `quota` is B, the fragments an account sends a week;
     `volume_minutes` is V, where a timed cell is full (0 where the kind has none); `rho_micro` is the zCDP
-    cost of one week in millionths.
+    cost of one week in millionths. `owner` answers for it; `review` is the last day on which a week may begin
+    that takes it, unless somebody looks at it before and sets a new one.
     """
 
     name: str
@@ -51,7 +57,17 @@ class Measure:
     rho_micro: int
     volume_minutes: int
     purpose: str
-    plain: str
+    owner: str
+    review: date
+
+    def words(self, language: str) -> str:
+        """What a box sends for it, in plain words; in English where there are none in that language."""
+        return words_of(language).measures[self.name].format(hours=self.volume_minutes // MINUTES_AN_HOUR)
+
+    @property
+    def plain(self) -> str:
+        """The same in English."""
+        return self.words("en")
 
     @property
     def sigma(self) -> float:
@@ -66,11 +82,15 @@ class Measure:
 
 @dataclass(frozen=True)
 class Profile:
-    """A named set of measures with the panel sizes it suits (accounts whose box asked for tokens)."""
+    """A named set of measures with the panel sizes it suits (accounts whose box asked for tokens).
+
+    A region of the map has at least `min_boxes_a_region` boxes; 0 where no measure goes by region.
+    """
 
     name: str
     min_accounts: int
     max_accounts: int
+    min_boxes_a_region: int
     measures: tuple[Measure, ...]
 
     @property
@@ -111,9 +131,9 @@ def notice_version() -> int:
     return int(_register()[0]["notice"]["version"])
 
 
-def notice_text() -> str:
-    """The notice, in plain words."""
-    return str(_register()[0]["notice"]["text"])
+def declaration() -> dict[str, Any]:
+    """The register as it stands in its file, a copy; `headend measures lint` goes over it."""
+    return deepcopy(_register()[0])
 
 
 def profile_names() -> tuple[str, ...]:
@@ -137,11 +157,21 @@ def profile(name: str) -> Profile:
         name,
         entry["min_accounts"],
         entry["max_accounts"],
-        tuple(_measure(by_name[taken["name"]], taken) for taken in entry["measures"]),
+        entry.get("min_boxes_a_region", 0),
+        tuple(read_measure(by_name[taken["name"]], taken) for taken in entry["measures"]),
     )
 
 
-def _measure(declared: dict[str, Any], taken: dict[str, Any]) -> Measure:
+def in_force(taken: Profile, day: date) -> Profile:
+    """The profile without measures whose review date has passed on `day`, a week's first viewing day.
+
+    Nobody looked at them in time: they are neither taken nor accepted. What a week costs is the sum of these.
+    """
+    return replace(taken, measures=tuple(one for one in taken.measures if day <= one.review))
+
+
+def read_measure(declared: dict[str, Any], taken: dict[str, Any]) -> Measure:
+    """A measure of its entry in the register and of a profile's line about it."""
     return Measure(
         name=declared["name"],
         number=declared["number"],
@@ -151,7 +181,8 @@ def _measure(declared: dict[str, Any], taken: dict[str, Any]) -> Measure:
         rho_micro=taken["rho_micro"],
         volume_minutes=taken.get("volume_minutes", 0),
         purpose=declared["purpose"],
-        plain=declared["plain"],
+        owner=declared["owner"],
+        review=declared["review"],
     )
 
 
@@ -172,6 +203,8 @@ def values_of(dimension: str, regions: tuple[str, ...]) -> tuple[str, ...]:
             return regions
         case "ordered-genre":
             return ORDERED_GENRES
+        case "detail":
+            return DETAILS
         case _:
             raise UndeclaredError(f"no dimension {dimension!r}")
 

@@ -13,7 +13,7 @@ from box_agent.rollup import Viewed, contribution, draw, fragments, has_run, six
 from box_agent.sessions import Minute
 from shared.anonymous import NONE_CELL, value_fits
 from shared.dayparts import DAYPARTS
-from shared.genres import GENRES, SHIFT_CLASSES
+from shared.genres import DETAILS, GENRES, SHIFT_CLASSES, detail_of_dvb, general_detail
 from shared.register import Grid, Kind, profile, profile_names
 from tests.box_agent.fakes import W41
 
@@ -28,7 +28,9 @@ def taken(name: str) -> list[tuple[object, Grid]]:
 def viewed(*runs: tuple[str, int], ordered: tuple[str | None, ...] = (), region: str = "north") -> Viewed:
     minutes, number = [], 1000
     for genre, length in runs:
-        minutes += [Minute(number + one, genre, "live", "19-23") for one in range(length)]
+        minutes += [
+            Minute(number + one, genre, "live", "19-23", general_detail(genre)) for one in range(length)
+        ]
         number += length + 10
     return Viewed(minutes, ordered, region)
 
@@ -45,6 +47,7 @@ MINUTES = st.lists(
         st.sampled_from(GENRES),
         st.sampled_from(SHIFT_CLASSES),
         st.sampled_from(DAYPARTS),
+        st.sampled_from(DETAILS),
     ),
     max_size=300,
     unique_by=lambda minute: minute.number,
@@ -135,9 +138,9 @@ def test_a_box_below_reach_says_none_for_every_viewing_measure() -> None:
 def test_three_consecutive_minutes_are_reach_whatever_they_show() -> None:
     found = Viewed(
         [
-            Minute(1, "news", "live", "19-23"),
-            Minute(2, "show", "live", "19-23"),
-            Minute(3, "arts", "live", "19-23"),
+            Minute(1, "news", "live", "19-23", "news-general"),
+            Minute(2, "show", "live", "19-23", "show-general"),
+            Minute(3, "arts", "live", "19-23", "arts-general"),
         ],
         (),
         "",
@@ -164,6 +167,17 @@ def test_an_order_is_drawn_and_adult_ones_never_count() -> None:
     found = of("small", "ordered-genre", viewed(ordered=(None, "film-comedy", None)))
     assert found.counts == {cell: 1}
     assert draw(of("small", "ordered-genre", viewed(ordered=(None,))), W41, SYSTEM)[0].cell == NONE_CELL
+
+
+def test_a_minute_is_told_by_its_detail_where_that_is_the_measure() -> None:
+    football = [Minute(n, "sports", "live", "19-23", "sports-football") for n in range(3)]
+    religion = [Minute(n, "arts", "live", "19-23", detail_of_dvb(0x73)) for n in range(3, 9)]
+    found = of("national", "genre-detail", Viewed(football + religion, (), "north"))
+    grid = Grid(found.measure, ())
+    assert found.counts == {grid.cell("sports-football"): 3, grid.cell("arts-general"): 6}
+    shift = of("national", "genre-shift", Viewed(football + religion, (), "north"))
+    assert sum(shift.counts.values()) == 9
+    assert len(shift.counts) == 2
 
 
 def test_an_unlisted_region_is_none() -> None:

@@ -130,6 +130,18 @@ def test_a_minute_belongs_to_the_item_viewed_longest_in_it() -> None:
     assert [minute.genre for minute in minutes(events)] == ["news", "sports"]
 
 
+def test_a_dvb_byte_tells_its_detail_and_a_name_its_genre_in_general() -> None:
+    def told(genre: int | str) -> tuple[str, str]:
+        item = Item(kind="live", genre=genre, ref="r")
+        (found,) = {(m.genre, m.detail) for m in minutes([at(0, "play", item), at(300, "stop")])}
+        return found
+
+    assert told(0x43) == ("sports", "sports-football")
+    assert told("sports") == ("sports", "sports-general")
+    assert told(0x73) == told("arts") == ("arts", "arts-general")
+    assert told(0x18) == ("film-drama", "film-drama-general")
+
+
 def test_less_than_half_a_minute_is_no_minute() -> None:
     assert minutes([at(0, "play", NEWS), at(29, "stop")]) == []
     assert len(minutes([at(0, "play", NEWS), at(30, "stop")])) == 1

@@ -14,7 +14,7 @@ from shared.directory import (
     describe,
     read_directory,
 )
-from shared.register import Profile, notice_version, profile, register_hash
+from shared.register import Profile, in_force, notice_version, profile, register_hash
 from shared.tokens import TOKEN_TYPE
 from shared.weeks import Week
 
@@ -125,6 +125,38 @@ def test_a_measure_that_differs_from_the_register_is_refused(change):
     measures[0] = msgspec.structs.replace(measures[0], **change)
     with pytest.raises(BadDirectoryError, match="not those of the register"):
         directory(profile("small"), measures=measures).taken()
+
+
+# The first week that begins after the review date of the ordered genre, and of that measure only.
+REVIEW = profile("small").measure("ordered-genre").review
+LATER = Week(*REVIEW.isocalendar()[:2]).plus(1)
+
+
+def later(taken: Profile) -> Directory:
+    return directory(
+        taken,
+        week=str(LATER),
+        starts_ms=to_ms(LATER.start(ZONE)),
+        ends_ms=to_ms(LATER.end(ZONE)),
+        closes_ms=to_ms(LATER.closes(ZONE)),
+    )
+
+
+def test_a_week_is_taken_without_the_measures_that_are_past_their_review():
+    rest = in_force(profile("small"), LATER.monday())
+    assert len(rest.measures) == 2
+    assert later(rest).taken() == rest
+
+
+def test_a_directory_that_takes_a_measure_past_its_review_is_refused():
+    with pytest.raises(BadDirectoryError, match="not those of the register"):
+        later(profile("small")).taken()
+
+
+def test_a_directory_that_leaves_out_a_measure_in_force_is_refused():
+    rest = in_force(profile("small"), LATER.monday())
+    with pytest.raises(BadDirectoryError, match="not those of the register"):
+        directory(rest).taken()
 
 
 def test_a_measure_more_or_less_than_the_profiles_is_refused():

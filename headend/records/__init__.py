@@ -1,0 +1,1 @@
+"""What is written about the processing, made from what the system declares: checks, explanations, records."""
