@@ -3,7 +3,6 @@
 A question is put to the running agent; if none runs, the store is opened for it.
 """
 
-import argparse
 import fcntl
 import json
 import logging
@@ -19,6 +18,7 @@ from typing import Any
 from box_agent.app import Agent
 from box_agent.lines import HttpAnonymousLine, HttpNamedLine
 from box_agent.local_socket import SocketServer, answer, ask
+from box_agent.questions import parser, request
 from box_agent.service import Service
 from box_agent.settings import BoxSettings, read_settings
 from shared.clock import Clock
@@ -36,14 +36,14 @@ class AlreadyRunningError(StbError):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; answers with the exit status: 0 done, 1 refused, 2 wrong usage or settings."""
-    told = _parser().parse_args(arguments)
+    told = parser().parse_args(arguments)
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", level=logging.INFO)
     logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it tells each of its ticks
     try:
         settings = read_settings(Path(told.config))
         if told.command == "run":
             return run(settings)
-        return _question(settings, _request(told), as_json=told.json)
+        return _question(settings, request(told), as_json=told.json)
     except StbError as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -102,6 +102,7 @@ def _tick_until(stop: threading.Event, service: Service) -> None:
         tick,
         "interval",
         seconds=TICK_SECONDS,
+        jitter=TICK_SECONDS,  # a beat of its own would be a box's mark: what it sends keeps it for days
         id="tick",
         max_instances=1,
         coalesce=True,
@@ -111,7 +112,7 @@ def _tick_until(stop: threading.Event, service: Service) -> None:
     while not stop.wait(TICK_SECONDS):
         # A wall clock that is set back would stop the scheduler until it has caught up.
         if clock.monotonic() - ticked[0] > 3 * TICK_SECONDS:
-            scheduler.reschedule_job("tick", trigger="interval", seconds=TICK_SECONDS)
+            scheduler.reschedule_job("tick", trigger="interval", seconds=TICK_SECONDS, jitter=TICK_SECONDS)
     scheduler.shutdown(wait=False)
 
 
@@ -160,60 +161,6 @@ def _in_lines(found: object, indent: str = "") -> str:
     words = {True: "yes", False: "no", None: "none"}
     return words[found] if found is None or isinstance(found, bool) else f"{indent}{found}"
 
-
-def _request(told: argparse.Namespace) -> dict[str, Any]:
-    match told.command:
-        case "enrol":
-            return {"op": "enrol", "code": told.code}
-        case "order":
-            evidence = {
-                "pin_verified": told.pin_verified,
-                "consent_immediate_supply": told.immediate_supply,
-                "confirmation_shown": told.confirmation_shown,
-            }
-            return {"op": "order", "offer": told.offer, "evidence": evidence, "promotion": told.promotion}
-        case "consent" if told.answer is not None:
-            granted = told.answer == "grant"
-            return {"op": "set-consent", "granted": granted, "notice": told.notice, "how": "command line"}
-        case _:
-            return {"op": told.command}
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="box-agent",
-        description="Keeps orders safe and sends them; records viewing if the household allows it.",
-    )
-    parser.add_argument("--config", default="/etc/box-agent.toml", help="the settings (default: %(default)s)")
-    parser.add_argument("--json", action="store_true", help="answer as one line of JSON")
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("run", help="run the agent until it is told to stop")
-    enrol = commands.add_parser("enrol", help="bind this box to an account")
-    enrol.add_argument("code", help="the code that the subscriber was given")
-    commands.add_parser("status", help="how the agent stands")
-    consent = commands.add_parser(
-        "consent", help="show, give or withdraw the consent to tell what was viewed"
-    )
-    consent.add_argument("answer", nargs="?", choices=("grant", "withdraw"), help="leave out to show it")
-    consent.add_argument("--notice", type=int, default=0, help="the version of the notice that was read")
-    commands.add_parser("notice", help="the notice that consent is asked to")
-    commands.add_parser("sent", help="what has left this box on the anonymous line")
-    commands.add_parser("offers", help="what can be ordered now")
-    commands.add_parser("promotions", help="what takes something off an order now")
-    commands.add_parser("orders", help="what was ordered")
-    order = commands.add_parser("order", help="place an order")
-    order.add_argument("offer", help="the offer's id")
-    order.add_argument("--promotion", help="the id of a promotion that takes something off it")
-    for name, text in _EVIDENCE.items():
-        order.add_argument(name, action="store_true", help=text)
-    return parser
-
-
-_EVIDENCE = {
-    "--pin-verified": "the PIN was asked for and right",
-    "--immediate-supply": "the household agreed to immediate supply",
-    "--confirmation-shown": "the confirmation was shown",
-}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -10,16 +10,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from box_agent.chance import RandomBytes, below
-from box_agent.consent import Answer, Consent
+from box_agent.consent import Answer, Consent, Shown
 from box_agent.events import Event
 from box_agent.lines import AnonymousLine, NamedLine
+from box_agent.pin import Pin
 from box_agent.recorder import Recorder
 from box_agent.sentlog import Sent, SentLog
 from box_agent.settings import BoxSettings
 from box_agent.store import ANONYMOUS_TABLES, MEETING_TABLES, NAMED_TABLES, STORE_NAME, Store
 from box_agent.wallet import Wallet
 from shared.clock import Clock, from_ms, to_ms
-from shared.register import notice_text, notice_version
+from shared.notice import notice_text, notice_version
 from shared.weeks import Week
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ class Agent:
         self._random_bytes = random_bytes
         self._store = Store(settings.state() / STORE_NAME)
         door = self._store.door(ANONYMOUS_TABLES)
-        self._consent = Consent(door)
+        self._consent = Consent(door, settings.consent_witness())
+        self._pin = Pin(door, random_bytes)
         self._recorder = Recorder(door, self._consent, clock)
         self._log = SentLog(door, settings.sentlog_retention_days)
         self._paths: _Paths | None = None
@@ -100,21 +102,41 @@ class Agent:
         self._plan()
         return seq
 
-    def set_consent(self, *, granted: bool, notice: int, how: str) -> Answer:
+    def set_consent(self, *, granted: bool, notice: int, how: str, language: str | None = None) -> Answer:
         """Record the household's answer; a no takes effect at once and destroys what was recorded.
 
         Raises:
             WrongNoticeError: a yes to another notice than this agent's.
-            BadConsentError: it does not say how it was given.
+            BadConsentError: it does not say how it was given, or in no language of the notice.
         """
-        now = self._clock.now()
+        now, shown = self._clock.now(), Shown(how, language or self._settings.language)
         if granted:
-            self._consent.grant(notice, how, now)
+            self._consent.grant(notice, shown, now)
         else:
-            self._consent.withdraw(how, now)
+            self._consent.withdraw(shown, now)
             self._recorder.forget()
         self._plan()
         return self._consent.answer
+
+    def reminded(self, how: str, language: str | None = None) -> Answer:
+        """Record that the household was shown the notice again, and let its consent stand for a year.
+
+        Raises:
+            NoConsentError: there is none to be reminded of.
+            BadConsentError: see `set_consent`.
+        """
+        self._consent.remind(Shown(how, language or self._settings.language), self._clock.now())
+        return self._consent.answer
+
+    def set_pin(self, new: str, old: str = "") -> None:
+        """Set the PIN before the log of what was sent. See `Pin.set` for what is refused."""
+        self._pin.set(new, old, self._clock.now())
+
+    def reset_pin(self) -> None:
+        """Remove a forgotten PIN, and with it the log that it guarded."""
+        with self._store.transaction():
+            self._log.clear()
+            self._pin.forget()
 
     # What the household may look up.
 
@@ -122,13 +144,18 @@ class Agent:
         """The answer in force."""
         return self._consent.answer
 
-    def notice(self) -> Notice:
-        """The notice that consent is asked to."""
-        return Notice(notice_version(), notice_text())
+    def notice(self, language: str | None = None) -> Notice:
+        """The notice that consent is asked to, in the settings' language if none is said."""
+        return Notice(notice_version(), notice_text(language or self._settings.language))
 
-    def sent(self) -> list[Sent]:
-        """What has left on the anonymous line, in words."""
-        return self._log.entries()
+    def sent(self, language: str | None = None) -> list[Sent]:
+        """What has left on the anonymous line, in words; for the process itself, not for a door."""
+        return self._log.entries(language or self._settings.language)
+
+    def show_sent(self, pin: str, language: str | None = None) -> list[Sent]:
+        """The same for whoever knows the box's PIN. See `Pin.check` for what is refused."""
+        self._pin.check(pin, self._clock.now())
+        return self.sent(language)
 
     def offers(self) -> "list[Offer]":
         """The offers in force. See `Ordering.offers`."""
@@ -168,6 +195,9 @@ class Agent:
         """Do everything that is due now; cheap when nothing is."""
         self._recorder.flush_old()
         now = self._clock.now()
+        if self._consent.lapse(now):
+            self._recorder.forget()
+            self._plan()
         late = [path for path in _PATHS if self._due[path] <= to_ms(now)]
         if not late:
             return
@@ -219,6 +249,7 @@ class Agent:
         if to_ms(now) - self._pruned_ms >= _PRUNE_EVERY_MS:
             paths.ordering.prune(now, self._settings.order_retention_days)
             self._log.prune(now)
+            self._recorder.forget_before(to_ms(now) - VIEWING_KEPT_MS)
             self._pruned_ms = to_ms(now)
 
     def _open(self) -> _Paths:
@@ -253,6 +284,9 @@ class Agent:
 
 
 _PRUNE_EVERY_MS = 24 * 3_600_000
+VIEWING_KEPT_MS = 15 * 24 * 3_600_000
+"""Viewing is deleted when its week is rolled up, which is before the next has ended; this is the deadline
+for whatever got in the way: a week, the week in which it is sent, and a day."""
 _PATHS = ("named", "refill", "outbox")
 _NEVER_MS = 253402300799999
 

@@ -1,15 +1,26 @@
 """The household's answer: off until it is given, off at once when it is withdrawn.
 
-Consent is given to one version of the notice. An agent that carries another version is silent until it is
-asked again. Every answer is kept as proof.
+Consent is given to one version of the notice, and has to be reminded of each year. An agent that carries
+another version, or whose household was not reminded for thirteen months, takes the consent as lapsed: it
+destroys what was recorded and is silent until it is asked again. Every act is kept as proof.
+
+The answer stands twice: in the store, and in a witness beside it. Where they differ, the store was put back
+from an older copy or a write was cut short, and the refusal of the two counts.
 """
 
-from dataclasses import dataclass
+import hashlib
+import os
+from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
+import msgspec
+
+from box_agent.chance import DAY_MS
 from box_agent.store import Door
 from shared.clock import to_ms
 from shared.errors import StbError
+from shared.notice import LANGUAGES, notice_text
 from shared.register import notice_version
 
 # What a withdrawal destroys: running viewing, everything queued, every token and all that could make one.
@@ -21,6 +32,10 @@ _DROPPED = (
     "DELETE FROM directories",
 )
 MAX_HOW = 64
+REMINDED_EVERY_MS = 365 * DAY_MS
+LAPSES_AFTER_MS = 400 * DAY_MS
+GRANTED, WITHDRAWN, REMINDED, LAPSED = "granted", "withdrawn", "reminded", "lapsed"
+"""What can happen to a consent; each is a line of its proof."""
 
 
 class WrongNoticeError(StbError):
@@ -28,28 +43,95 @@ class WrongNoticeError(StbError):
 
 
 class BadConsentError(StbError):
-    """The answer does not say how it was given."""
+    """The answer does not say how it was given, or in a language that the notice does not have."""
+
+
+class NoConsentError(StbError):
+    """There is no consent in force that somebody could be reminded of."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer in force: since when (Unix milliseconds), and to which notice."""
+    """The answer in force: since when (Unix milliseconds), to which notice, and when last reminded of."""
 
     granted: bool
     notice: int
     since_ms: int
+    reminded_ms: int = 0
+
+    @property
+    def reminder_due_ms(self) -> int:
+        """When the household has to be shown the notice again; 0 without consent."""
+        return self.reminded_ms + REMINDED_EVERY_MS if self.granted else 0
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How an answer was given: by what (such as "remote control"), and the language of the notice shown."""
+
+    how: str
+    language: str = "en"
+
+    def check(self) -> None:
+        """See that this can be a proof.
+
+        Raises:
+            BadConsentError: `how` has not 1 to 64 characters, or the notice has no such language.
+        """
+        if not 1 <= len(self.how) <= MAX_HOW:
+            raise BadConsentError(f"how the answer was given has 1 to {MAX_HOW} characters")
+        if self.language not in LANGUAGES:
+            raise BadConsentError(f"the notice is in {', '.join(LANGUAGES)}, not in {self.language!r}")
+
+    def digest(self) -> str:
+        """The SHA-256 of the text that was shown, in hex."""
+        return hashlib.sha256(notice_text(self.language).encode()).hexdigest()
+
+
+_NEVER_ASKED = Answer(granted=False, notice=0, since_ms=0)
+
+
+class Witness:
+    """The answer in a file of its own, written whole or not at all."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> Answer | None:
+        """What it says; None if there is none. What cannot be read counts as a refusal."""
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=Answer)
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            return _NEVER_ASKED
+
+    def write(self, answer: Answer) -> None:
+        """Keep an answer, durably."""
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = self._path.with_suffix(".new")
+        with fresh.open("wb") as file:
+            file.write(msgspec.json.encode(answer))
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self._path)
+        folder = os.open(self._path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 class Consent:
-    """The answer of this box's household, kept over restarts."""
+    """The answer of this box's household, kept over restarts, updates and restored stores."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: Door, witness: Path) -> None:
         self._door = door
-        row = door.row("SELECT granted, notice, since_ms FROM consent")
+        self._witness = Witness(witness)
+        row = door.row("SELECT granted, notice, since_ms, reminded_ms FROM consent")
         # Kept in memory because it is asked before every event; only this object changes it.
-        self._answer = (
-            Answer(bool(row[0]), row[1], row[2]) if row else Answer(granted=False, notice=0, since_ms=0)
-        )
+        self._answer = Answer(bool(row[0]), row[1], row[2], row[3]) if row else _NEVER_ASKED
+        self._agree()
 
     @property
     def answer(self) -> Answer:
@@ -68,47 +150,97 @@ class Consent:
         """Whether a week that starts then may be told about: consent has to hold from its first instant."""
         return self.allows(start_ms)
 
-    def grant(self, notice: int, how: str, at: datetime) -> None:
+    def grant(self, notice: int, shown: Shown, at: datetime) -> None:
         """Record a yes. Repeating it changes nothing.
 
         Raises:
             WrongNoticeError: it was given to another notice than this agent's.
-            BadConsentError: `how` is empty or longer than 64 characters.
+            BadConsentError: see `Shown.check`.
         """
         if notice != notice_version():
             raise WrongNoticeError(f"the notice is version {notice_version()}, the consent was to {notice}")
-        _check_how(how)
+        shown.check()
         if not self.active():
-            self._record(Answer(granted=True, notice=notice, since_ms=to_ms(at)), how)
+            now = to_ms(at)
+            answer = Answer(granted=True, notice=notice, since_ms=now, reminded_ms=now)
+            self._record(GRANTED, answer, shown, at)
+            self._witness.write(answer)  # last, so that a yes that was cut short is none
 
-    def withdraw(self, how: str, at: datetime) -> None:
+    def withdraw(self, shown: Shown, at: datetime) -> None:
         """Record a no, and destroy what was recorded, queued and earned until now, in one transaction.
 
         Raises:
-            BadConsentError: `how` is empty or longer than 64 characters.
+            BadConsentError: see `Shown.check`.
         """
-        _check_how(how)
+        shown.check()
+        self._refuse(WITHDRAWN, shown, at)
+
+    def remind(self, shown: Shown, at: datetime) -> None:
+        """Record that the household was shown the notice again and let its consent stand.
+
+        Raises:
+            NoConsentError: none is in force.
+            BadConsentError: see `Shown.check`.
+        """
+        shown.check()
+        if not self.active():
+            raise NoConsentError("there is no consent in force")
+        answer = replace(self._answer, reminded_ms=to_ms(at))
+        self._record(REMINDED, answer, shown, at)
+        self._witness.write(answer)
+
+    def lapse(self, at: datetime) -> bool:
+        """Let a consent lapse that was given to another notice, or not reminded of; whether it did."""
+        overdue = to_ms(at) >= self._answer.reminded_ms + LAPSES_AFTER_MS
+        if not self._answer.granted or (self.active() and not overdue):
+            return False
+        self._refuse(LAPSED, Shown("not reminded" if self.active() else "another notice"), at)
+        return True
+
+    def _agree(self) -> None:
+        """See that store and witness say the same; else the refusal counts, or the later beginning."""
+        told = self._witness.read()
+        if told is None or told == self._answer:
+            return
+        if not (told.granted and self._answer.granted):
+            self._drop()
+            self._answer = replace(told if self._answer.granted else self._answer, granted=False)
+        elif told.since_ms != self._answer.since_ms:  # between two yeses lies a no, so nothing stays
+            self._drop()
+            self._answer = max(told, self._answer, key=lambda one: one.since_ms)
+        self._keep()
+
+    def _refuse(self, act: str, shown: Shown, at: datetime) -> None:
+        now = to_ms(at)
+        answer = replace(self._answer, granted=False, since_ms=now, reminded_ms=0)
+        if self._answer.granted:
+            self._witness.write(answer)  # first, so that a no that was cut short is one
+        with self._door.transaction():
+            self._drop()
+            if self._answer.granted:
+                self._record(act, answer, shown, at)
+
+    def _drop(self) -> None:
         with self._door.transaction():
             for statement in _DROPPED:
                 self._door.write(statement)
-            if self._answer.granted:
-                self._record(Answer(granted=False, notice=self._answer.notice, since_ms=to_ms(at)), how)
 
-    def _record(self, answer: Answer, how: str) -> None:
-        row = (answer.granted, answer.notice, answer.since_ms)
+    def _record(self, act: str, answer: Answer, shown: Shown, at: datetime) -> None:
+        row = (act, answer.notice, to_ms(at), shown.how, shown.language, shown.digest())
         with self._door.transaction():
             self._door.write(
-                "INSERT INTO consent_log (granted, notice, at_ms, how) VALUES (?, ?, ?, ?)", (*row, how)
-            )
-            self._door.write(
-                "INSERT INTO consent (id, granted, notice, since_ms) VALUES (1, ?, ?, ?) ON CONFLICT (id) "
-                "DO UPDATE SET granted = excluded.granted, notice = excluded.notice,"
-                " since_ms = excluded.since_ms",
+                "INSERT INTO consent_log (act, notice, at_ms, how, language, notice_sha256)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
                 row,
             )
-        self._answer = answer
+            self._answer = answer
+            self._keep()
 
-
-def _check_how(how: str) -> None:
-    if not 1 <= len(how) <= MAX_HOW:
-        raise BadConsentError(f"how the answer was given has 1 to {MAX_HOW} characters")
+    def _keep(self) -> None:
+        one = self._answer
+        self._door.write(
+            "INSERT INTO consent (id, granted, notice, since_ms, reminded_ms) VALUES (1, ?, ?, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET granted = excluded.granted, notice = excluded.notice,"
+            " since_ms = excluded.since_ms, reminded_ms = excluded.reminded_ms",
+            (one.granted, one.notice, one.since_ms, one.reminded_ms),
+        )

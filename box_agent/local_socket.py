@@ -11,7 +11,7 @@ import socket
 import socketserver
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -25,6 +25,7 @@ from shared.named import Evidence
 MAX_LINE = 16 * 1024
 _LOG = logging.getLogger(__name__)
 _Text = Annotated[str, Meta(min_length=1, max_length=128)]
+_Language = Literal["en", "nl", "fr"]
 
 
 class BadRequestError(StbError):
@@ -66,6 +67,25 @@ class SetConsent(_Op, tag="set-consent"):
     granted: bool
     notice: int
     how: _Text
+    language: _Language | None = None
+
+
+class Reminded(_Op, tag="reminded"):
+    """The household was shown the notice again, and lets its consent stand."""
+
+    how: _Text
+    language: _Language | None = None
+
+
+class SetPin(_Op, tag="set-pin"):
+    """The PIN before the log of what was sent; `old` where there is one."""
+
+    new: Annotated[str, Meta(max_length=64)]
+    old: Annotated[str, Meta(max_length=64)] = ""
+
+
+class ResetPin(_Op, tag="reset-pin"):
+    """A forgotten PIN goes, and with it the log."""
 
 
 class EnrolBox(_Op, tag="enrol"):
@@ -81,9 +101,14 @@ class ShowConsent(_Op, tag="consent"):
 class ShowNotice(_Op, tag="notice"):
     """The notice."""
 
+    language: _Language | None = None
+
 
 class ShowSent(_Op, tag="sent"):
-    """What has left on the anonymous line."""
+    """What has left on the anonymous line, for whoever knows the PIN."""
+
+    pin: Annotated[str, Meta(max_length=64)]
+    language: _Language | None = None
 
 
 class ShowOrders(_Op, tag="orders"):
@@ -111,6 +136,9 @@ Operation = (
     | PlaceOrder
     | ReportDelivery
     | SetConsent
+    | Reminded
+    | SetPin
+    | ResetPin
     | EnrolBox
     | ShowConsent
     | ShowNotice
@@ -124,8 +152,6 @@ Operation = (
 _DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Operation)
 _SHOW: dict[type, Callable[[Agent], object]] = {
     ShowConsent: Agent.consent,
-    ShowNotice: Agent.notice,
-    ShowSent: Agent.sent,
     ShowOrders: Agent.orders,
     ShowOffers: Agent.offers,
     ShowPromotions: Agent.promotions,
@@ -170,23 +196,43 @@ def _perform(service: Service, wanted: object) -> object:
             return service.do(lambda agent: agent.place_order(offer, evidence, promotion))
         case ReportDelivery(order=order, outcome=outcome):
             return {"seq": service.do(lambda agent: agent.report_delivery(order, outcome))}
-        case SetConsent(granted=granted, notice=notice, how=how):
-            return service.do(lambda agent: agent.set_consent(granted=granted, notice=notice, how=how))
-        case EnrolBox(code=code):
-            return service.errand(lambda agent: agent.enrol(code))
+        case SetConsent(granted=granted, notice=notice, how=how, language=language):
+            return service.do(
+                lambda agent: agent.set_consent(granted=granted, notice=notice, how=how, language=language)
+            )
+        case EnrolBox() | Reminded() | SetPin() | ResetPin() | Tick():
+            return _tell(service, wanted)
         case _:
             return _show(service, wanted)
 
 
+def _tell(service: Service, wanted: EnrolBox | Reminded | SetPin | ResetPin | Tick) -> object:
+    match wanted:
+        case EnrolBox(code=code):
+            return service.errand(lambda agent: agent.enrol(code))
+        case Reminded(how=how, language=language):
+            return service.do(lambda agent: agent.reminded(how, language))
+        case SetPin(new=new, old=old):
+            service.do(lambda agent: agent.set_pin(new, old))
+        case ResetPin():
+            service.do(Agent.reset_pin)
+        case Tick():
+            if not service.steered:
+                raise NotSteeredError("only a steered clock is ticked from outside")
+            service.tick()
+    return None
+
+
 def _show(service: Service, wanted: object) -> object:
-    if isinstance(wanted, ShowStatus):
-        return service.do(Agent.status) | {"refused_requests": dict(service.refused)}
-    if isinstance(wanted, Tick):
-        if not service.steered:
-            raise NotSteeredError("only a steered clock is ticked from outside")
-        service.tick()
-        return None
-    return service.do(_SHOW[type(wanted)])
+    match wanted:
+        case ShowStatus():
+            return service.do(Agent.status) | {"refused_requests": dict(service.refused)}
+        case ShowNotice(language=language):
+            return service.do(lambda agent: agent.notice(language))
+        case ShowSent(pin=pin, language=language):
+            return service.do(lambda agent: agent.show_sent(pin, language))
+        case _:
+            return service.do(_SHOW[type(wanted)])
 
 
 def _encode(found: dict[str, object]) -> bytes:

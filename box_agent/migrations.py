@@ -84,6 +84,20 @@ ALTER TABLE orders ADD COLUMN promotion_until_ms INTEGER;  -- until then this us
 ALTER TABLE orders ADD COLUMN preview_until_ms INTEGER;  -- until then it can be stopped without being charged
 """
 
+_PROOF = """
+ALTER TABLE consent ADD COLUMN reminded_ms INTEGER NOT NULL DEFAULT 0; -- when the notice was last shown
+UPDATE consent SET reminded_ms = since_ms;
+ALTER TABLE consent_log ADD COLUMN act TEXT NOT NULL DEFAULT '';       -- granted, withdrawn, reminded, lapsed
+UPDATE consent_log SET act = iif(granted, 'granted', 'withdrawn');
+ALTER TABLE consent_log DROP COLUMN granted;
+ALTER TABLE consent_log ADD COLUMN language TEXT NOT NULL DEFAULT 'en'; -- of the notice that was shown
+ALTER TABLE consent_log ADD COLUMN notice_sha256 TEXT NOT NULL DEFAULT '';
+CREATE TABLE pin (                 -- one row: what the household shows before it reads the log
+  id INTEGER PRIMARY KEY CHECK (id = 1), salt BLOB NOT NULL, hash BLOB NOT NULL, missed INTEGER NOT NULL,
+  until_ms INTEGER NOT NULL
+) STRICT;
+"""
+
 _migrations = Migrations("box")
 
 
@@ -98,6 +112,13 @@ def first(db: Database) -> None:
 def promotions(db: Database) -> None:
     """What orders were placed with, and how long they can be stopped; the chain's bytes stay as they are."""
     for statement in _statements(_PROMOTIONS):
+        db.execute(statement)
+
+
+@_migrations()
+def proof(db: Database) -> None:
+    """Consent's reminders, its proof with the text that was shown, and the PIN before the log."""
+    for statement in _statements(_PROOF):
         db.execute(statement)
 
 

@@ -33,6 +33,8 @@ SENDING_DAYS = 6
 APART_MS = (2 * HOUR_MS, 24 * HOUR_MS)
 """How long after the named line's the relay's directory is fetched: at least, and less than."""
 LATE_MS = HOUR_MS
+MISSED_MS = HOUR_MS // 12
+"""A moment missed by more is drawn again: what goes at power-on goes beside the first heartbeat."""
 CLOCK_MARGIN_MS = HOUR_MS // 6
 """A box's clock may be ahead; what comes before the week is over at the gateway is refused."""
 RETRY_MS = (HOUR_MS, 8 * HOUR_MS)
@@ -234,7 +236,7 @@ class Outbox:
         return _Waiting(number, week, Fragment(measure, week, cell, value), words, token, tries)
 
     def _draw_again(self, now: datetime) -> None:
-        rows = self._door.rows("SELECT id, week FROM outbox WHERE due_ms < ?", (to_ms(now) - LATE_MS,))
+        rows = self._door.rows("SELECT id, week FROM outbox WHERE due_ms < ?", (to_ms(now) - MISSED_MS,))
         for number, week in rows:
             again = self._moment(Week.parse(week), now)
             self._door.write("UPDATE outbox SET due_ms = ? WHERE id = ?", (again, number))

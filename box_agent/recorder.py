@@ -63,6 +63,13 @@ class Recorder:
         self._buffer.clear()
         self._showing = None
 
+    def forget_before(self, at_ms: int) -> None:
+        """Delete what was viewed or ordered before an instant, whatever became of it."""
+        self._buffer = [one for one in self._buffer if one[0] >= at_ms]
+        with self._door.transaction():
+            self._door.write("DELETE FROM events WHERE at_ms < ?", (at_ms,))
+            self._door.write("DELETE FROM ordered WHERE at_ms < ?", (at_ms,))
+
     def order_placed(self, genre: str | None, at_ms: int) -> None:
         """Note an order's genre, never its title; adult titles have none and are not noted."""
         if genre is not None and self._consent.allows(at_ms):

@@ -90,8 +90,8 @@ class Refill:
         self._door.write("DELETE FROM asks WHERE week < ?", (str(week.plus(-4)),))
 
     def _step(self, ask: _Ask, now: datetime) -> None:
-        # A plan runs out with its week; what has been sent may still be answered until the week closes.
-        limit = ask.week.end(self._zone) if ask.state == PLANNED else ask.week.closes(self._zone)
+        # Also for what has been sent: whoever held back one box's answer would hear it speak alone.
+        limit = ask.week.end(self._zone)
         covered = self._covers(to_ms(ask.week.start(self._zone)))
         if now >= limit or not covered:
             self._end(ask, MISSED)

@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
+
 from box_agent.chance import DAY_MS
 from box_agent.store import Door
 from shared.clock import from_ms, to_ms
-from shared.register import Grid, Kind, Measure
+from shared.notice import LANGUAGES, cell_in_words
+from shared.register import Grid, Measure
 
 COUNTED = "counted"
 REFUSED = "refused"
@@ -37,10 +40,17 @@ class SentLog:
             (to_ms(at), week, words, outcome),
         )
 
-    def entries(self) -> list[Sent]:
-        """All entries, the oldest first."""
+    def entries(self, language: str) -> list[Sent]:
+        """All entries, the oldest first, in one of `shared.notice.LANGUAGES`."""
         rows = self._door.rows("SELECT at_ms, week, words, outcome FROM sentlog ORDER BY id")
-        return [Sent(from_ms(at_ms), week, words, outcome) for at_ms, week, words, outcome in rows]
+        return [
+            Sent(from_ms(at_ms), week, _read(words, language), outcome)
+            for at_ms, week, words, outcome in rows
+        ]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._door.write("DELETE FROM sentlog")
 
     def prune(self, now: datetime) -> None:
         """Forget what is older than the retention."""
@@ -48,19 +58,19 @@ class SentLog:
 
 
 def in_words(measure: Measure, grid: Grid, cell: int, value: int) -> str:
-    """A fragment as a person would say it.
+    """A fragment as a person would say it, in every language: what is sent is kept as it will be told.
 
     >>> from shared.register import profile
     >>> viewing = profile("small").measure("viewing")
-    >>> in_words(viewing, Grid(viewing, ()), 1, 3)
-    'viewing: 3 sixteenths of 80 hours'
-    >>> in_words(viewing, Grid(viewing, ()), 0, 0)
-    'viewing: nothing'
+    >>> _read(in_words(viewing, Grid(viewing, ()), 1, 3), "en")
+    'time viewed: all viewing, 3/16 of 80 hours'
     """
-    if cell == 0:
-        return f"{measure.name}: nothing"
-    place = ", ".join(grid.values(cell))
-    if measure.kind is not Kind.TIMED:
-        return f"{measure.name}: {place}"
-    amount = f"{value} sixteenths of {measure.volume_minutes // 60} hours"
-    return f"{measure.name}: {place}, {amount}" if place else f"{measure.name}: {amount}"
+    told = {language: cell_in_words(measure, grid, cell, value, language) for language in LANGUAGES}
+    return msgspec.json.encode(told).decode()
+
+
+def _read(words: str, language: str) -> str:
+    if not words.startswith("{"):
+        return words  # written by a version that spoke English only
+    found: dict[str, str] = msgspec.json.decode(words)
+    return found[language]

@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -39,6 +39,8 @@ class BoxSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     heartbeat_hours: Annotated[int, Meta(ge=1, le=720)] = 24
     order_retention_days: Annotated[int, Meta(ge=1, le=3650)] = 90
     sentlog_retention_days: Annotated[int, Meta(ge=1, le=366)] = 60
+    consent_file: str | None = None
+    language: Literal["en", "nl", "fr"] = "en"
     ca_file: str | None = None
     simulated: bool = False
     steered_clock: str | None = None
@@ -50,6 +52,10 @@ class BoxSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     def state(self) -> Path:
         """Where the agent keeps its files."""
         return Path(self.state_dir)
+
+    def consent_witness(self) -> Path:
+        """Where the answer stands a second time; best on another partition than the store."""
+        return Path(self.consent_file) if self.consent_file else self.state() / "consent.json"
 
     def socket(self) -> Path:
         """Where the agent listens."""

@@ -40,6 +40,8 @@ def _anonymous(store: Store, consent: Consent) -> dict[str, Any]:
         "recording": consent.active(),
         "notice": notice_version(),
         "since": from_ms(answer.since_ms).isoformat() if answer.since_ms else None,
+        "reminder_due": from_ms(answer.reminder_due_ms).isoformat() if answer.granted else None,
+        "pin": door.row("SELECT 1 FROM pin") is not None,
         "events": events[0] if events else 0,
         "waiting": waiting[0] if waiting else 0,
         "alarms": Alarms(door, "anonymous").standing(),

@@ -15,7 +15,7 @@ from typing import Any
 
 from shared.errors import StbError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 PAGE_SIZE = 1024
 STORE_NAME = "box.sqlite"
 
@@ -31,6 +31,7 @@ ANONYMOUS_TABLES = MEETING_TABLES | {
     "rolled",
     "outbox",
     "sentlog",
+    "pin",
     "anonymous_alarms",
 }
 

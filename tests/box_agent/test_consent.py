@@ -1,12 +1,15 @@
+import hashlib
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from box_agent.app import Agent
-from box_agent.consent import BadConsentError, WrongNoticeError
+from box_agent.app import VIEWING_KEPT_MS, Agent
+from box_agent.consent import BadConsentError, NoConsentError, WrongNoticeError
 from box_agent.events import BadEventError, Event, Item
 from box_agent.recorder import BUFFER_EVENTS, BUFFER_SECONDS
 from shared.clock import from_ms, to_ms
+from shared.notice import notice_text
 from shared.register import notice_version
 from tests.box_agent.fakes import W41, YES, ZONE, Bench
 
@@ -16,6 +19,21 @@ STOP = Event(event="stop")
 
 def rows(agent: Agent, table: str) -> int:
     return agent._store.connection().execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+
+
+def proof(agent: Agent) -> list[tuple[object, ...]]:
+    """Every act of consent, in order."""
+    wanted = "SELECT act, notice, at_ms, how, language FROM consent_log ORDER BY id"
+    return agent._store.connection().execute(wanted).fetchall()
+
+
+def due(bench: Bench) -> str | None:
+    return bench.agent.status()["anonymous"]["reminder_due"]
+
+
+def state_files(bench: Bench) -> list[Path]:
+    """The store's files; the witness is none of them."""
+    return list(bench.settings.state().glob("box.sqlite*"))
 
 
 def watch(bench: Bench, minutes: int = 60) -> None:
@@ -54,8 +72,128 @@ def test_consent_and_its_proof_survive_a_restart(bench: Bench) -> None:
     bench.agent.close()
     agent = bench.start()
     assert agent.consent().granted
-    log = agent._store.connection().execute("SELECT granted, notice, at_ms, how FROM consent_log").fetchall()
-    assert log == [(1, notice_version(), to_ms(bench.clock.now()), "test")]
+    assert proof(agent) == [("granted", notice_version(), to_ms(bench.clock.now()), "test", "en")]
+
+
+def test_the_proof_holds_the_digest_of_the_words_that_were_shown(bench: Bench) -> None:
+    bench.agent.set_consent(granted=True, notice=notice_version(), how="screen", language="nl")
+    ((language, told),) = (
+        bench.agent._store.connection().execute("SELECT language, notice_sha256 FROM consent_log").fetchall()
+    )
+    assert (language, told) == ("nl", hashlib.sha256(notice_text("nl").encode()).hexdigest())
+
+
+def test_a_language_that_the_notice_does_not_have_is_no_proof(bench: Bench) -> None:
+    with pytest.raises(BadConsentError):
+        bench.agent.set_consent(granted=True, notice=notice_version(), how="screen", language="de")
+    assert not bench.agent.consent().granted
+
+
+def test_a_household_is_reminded_of_its_consent_each_year(bench: Bench) -> None:
+    bench.consent()
+    given = bench.clock.now()
+    assert due(bench) == (given + timedelta(days=365)).isoformat()
+    bench.clock.advance(timedelta(days=370))
+    bench.agent.reminded("screen", "fr")
+    assert due(bench) == (given + timedelta(days=735)).isoformat()
+    assert bench.agent.consent().since_ms == to_ms(given), "a reminder is no new beginning"
+    assert [act for act, *_ in proof(bench.agent)] == ["granted", "reminded"]
+
+
+def test_a_consent_that_nobody_was_reminded_of_lapses(bench: Bench) -> None:
+    bench.enrol()
+    bench.consent()
+    bench.clock.advance(timedelta(days=400) - timedelta(seconds=1))
+    bench.agent.tick()
+    watch(bench, minutes=0)
+    assert bench.agent.consent().granted
+    bench.clock.advance(timedelta(seconds=1))
+    bench.agent.tick()
+    bench.agent.flush()
+    assert not bench.agent.consent().granted
+    assert rows(bench.agent, "events") == 0
+    assert [act for act, *_ in proof(bench.agent)] == ["granted", "lapsed"]
+
+
+def test_there_is_no_reminder_without_a_consent(bench: Bench) -> None:
+    with pytest.raises(NoConsentError):
+        bench.agent.reminded("screen")
+    assert due(bench) is None
+
+
+def test_a_store_put_back_from_before_a_withdrawal_stays_refused(bench: Bench) -> None:
+    bench.consent()
+    watch(bench)
+    bench.agent.close()
+    stored = {path: path.read_bytes() for path in state_files(bench)}
+    bench.start()
+    bench.consent(granted=False)
+    bench.agent.close()
+    for path in state_files(bench):
+        path.unlink()
+    for path, content in stored.items():
+        path.write_bytes(content)
+    agent = bench.start()
+    assert not agent.consent().granted
+    assert not agent.report(PLAY)
+    assert rows(agent, "events") == 0
+
+
+def test_a_store_put_back_from_before_a_second_yes_keeps_nothing_of_the_refused_interval(
+    bench: Bench,
+) -> None:
+    bench.consent()
+    watch(bench)
+    bench.agent.close()
+    stored = {path: path.read_bytes() for path in state_files(bench)}
+    bench.start()
+    bench.consent(granted=False)
+    bench.clock.advance(timedelta(hours=1))
+    bench.consent()
+    again = bench.agent.consent().since_ms
+    bench.agent.close()
+    for path in state_files(bench):
+        path.unlink()
+    for path, content in stored.items():
+        path.write_bytes(content)
+    agent = bench.start()
+    assert (agent.consent().granted, agent.consent().since_ms) == (True, again)
+    assert rows(agent, "events") == 0
+
+
+def test_a_withdrawal_that_was_cut_short_is_one(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.consent()
+    watch(bench)
+    monkeypatch.setattr("box_agent.consent.Consent._drop", lambda _self: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        bench.consent(granted=False)
+    monkeypatch.undo()
+    bench.agent.close()
+    agent = bench.start()
+    assert not agent.consent().granted
+    assert rows(agent, "events") == 0
+
+
+def test_a_witness_that_cannot_be_read_counts_as_a_refusal(bench: Bench) -> None:
+    bench.consent()
+    bench.agent.close()
+    bench.settings.consent_witness().write_text("garbage")
+    assert not bench.start().consent().granted
+
+
+def test_viewing_is_deleted_by_its_deadline_whatever_got_in_the_way(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.enrol()
+    bench.consent()
+    watch(bench)
+    bench.agent.flush()
+    monkeypatch.setattr("box_agent.outbox.Outbox.run", lambda _self, _now: None)
+    for days in range(VIEWING_KEPT_MS // 86_400_000 + 1):
+        bench.clock.advance(timedelta(days=1))
+        bench.agent.tick()
+        assert days > 12 or rows(bench.agent, "events") == 2
+    assert rows(bench.agent, "events") == 0
 
 
 def test_a_repeated_yes_does_not_move_its_beginning(bench: Bench) -> None:
@@ -120,8 +258,13 @@ def test_a_new_notice_makes_the_box_silent_until_it_is_asked(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.consent()
+    watch(bench)
+    bench.agent.flush()
     monkeypatch.setattr("box_agent.consent.notice_version", lambda: 99)
     assert not bench.agent.report(PLAY)
+    bench.agent.tick()
+    assert rows(bench.agent, "events") == 0, "what was recorded under the old notice is gone"
+    assert proof(bench.agent)[-1][0] == "lapsed"
 
 
 def test_viewing_is_stored_after_twenty_events_or_sixty_seconds(bench: Bench) -> None:

@@ -46,7 +46,10 @@ def test_a_box_s_life_over_the_socket(service: Service, bench: Bench) -> None:
     assert say(service, op="consent")["result"]["notice"] == notice_version()
     assert say(service, op="event", event=PLAY)["result"] == {"kept": True}
     assert say(service, op="orders")["result"][0]["outcome"] == "confirmed"
-    assert say(service, op="sent")["result"] == []
+    assert say(service, op="sent", pin="2580")["error"] == "no-pin"
+    assert say(service, op="set-pin", new="2580")["ok"]
+    assert say(service, op="sent", pin="2580")["result"] == []
+    assert say(service, op="reminded", how="screen", language="nl")["result"]["granted"]
     bench.clock.advance(timedelta(hours=1))
     say(service, op="tick")
     status = say(service, op="status")["result"]
@@ -127,7 +130,7 @@ def test_the_socket_is_its_owner_s_alone(listening: Path) -> None:
 def test_several_requests_share_a_connection(listening: Path) -> None:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(listening))
-        connection.sendall(b'{"op": "consent"}\nnonsense\n{"op": "sent"}\n')
+        connection.sendall(b'{"op": "consent"}\nnonsense\n{"op": "notice"}\n')
         with connection.makefile("rb") as answers:
             said = [json.loads(answers.readline())["ok"] for _ in range(3)]
     assert said == [True, False, True]

@@ -1,3 +1,4 @@
+import io
 import json
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import msgspec
 import pytest
 
 from box_agent.__main__ import main
+from shared.notice import notice_text
 from shared.register import notice_version
 from shared.system_clock import ClockSteerer
 from tests.box_agent.fakes import START, settings
@@ -67,12 +69,42 @@ def test_wrong_settings_stop_the_start(tmp_path: Path, capsys: pytest.CaptureFix
     assert "cannot read" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["notice", "sent", "orders", "offers", "promotions", "status"])
+@pytest.mark.parametrize("command", ["notice", "orders", "offers", "promotions", "status"])
 def test_every_question_has_an_answer_for_people(
     config: Path, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["--config", str(config), command]) == 0
     assert capsys.readouterr().out.strip()
+
+
+def test_the_log_is_read_with_the_pin_and_in_the_language_asked_for(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def said(*words: str, typed: str = "") -> tuple[int, str]:
+        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+        status = main(["--config", str(config), *words])
+        told = capsys.readouterr()
+        return status, told.out + told.err
+
+    pin = tmp_path / "pin"
+    pin.write_text("2580\n")
+    assert "no-pin" in said("sent", typed="2580\n")[1]
+    assert said("set-pin", "--first", "--pin-file", str(pin))[0] == 0
+    assert "wrong-pin" in said("sent", typed="0000\n")[1]
+    assert said("sent", "--language", "fr", typed="2580\n") == (0, "none\n")
+    assert said("sent", "--pin-file", str(pin))[0] == 0
+    assert said("set-pin", "--old-pin-file", str(pin), typed="1379\n")[0] == 0
+    assert said("sent", typed="1379\n")[0] == 0
+    assert said("reset-pin")[0] == 0
+    assert "no-pin" in said("sent", typed="1379\n")[1]
+
+
+@pytest.mark.parametrize("language", ["en", "nl", "fr"])
+def test_the_notice_is_told_in_each_language(
+    config: Path, language: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["--config", str(config), "--json", "notice", "--language", language])
+    assert json.loads(capsys.readouterr().out)["result"]["text"] == notice_text(language)
 
 
 def test_a_running_agent_answers_and_stops_cleanly(config: Path, running: subprocess.Popen[str]) -> None:

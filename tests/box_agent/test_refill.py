@@ -92,7 +92,7 @@ def test_a_directory_that_is_not_published_yet_is_asked_for_again(consenting: Be
     "changes",
     [
         {"register": "0" * 64},
-        {"notice": 2},
+        {"notice": 99},
         {"issuer": "another"},
         {"zone": "Europe/Brussels"},
         {"measures": []},
