@@ -8,7 +8,7 @@ import base64
 import binascii
 import hashlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -30,7 +30,7 @@ from headend.kit.files import write_once
 from headend.kit.http import MalformedError
 from shared.clock import Clock
 from shared.named import TokenAsk, TokenGrant, UnreadableMessageError, read
-from shared.register import Profile
+from shared.register import Profile, in_force
 from shared.tokens import TokenError, TokenRequest, token_key_id, truncated_key_id
 from shared.weeks import NotAWeekError, Week
 
@@ -38,8 +38,9 @@ from shared.weeks import NotAWeekError, Week
 class TokenKeys:
     """The private keys of measures and weeks, one file each, mode 0600."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, new: Callable[[], RsaSigner] = RsaSigner.generate) -> None:
         self._folder = folder
+        self._new = new
         self.signer = lru_cache(maxsize=128)(self._load)
 
     def _path(self, measure: str, week: Week) -> Path:
@@ -59,16 +60,39 @@ class TokenKeys:
         except FileNotFoundError as error:
             raise WrongWeekError("no key of that week") from error
 
-    def make(self, measure: str, week: Week) -> Signer:
-        """The key of a measure and week, made if there is none; made once, whoever asks."""
-        if not self._path(measure, week).exists():
-            write_once(self._path(measure, week), RsaSigner.generate().to_pem())
-        return self.signer(measure, week)
+    def make(self, measures: Iterable[str], week: Week) -> dict[str, Signer]:
+        """The keys of a week's measures, made where there are none; made once, whoever asks.
+
+        Of a key id a request carries one byte only (RFC 9578 section 6.1), so no two keys of a week share it:
+        one that would is thrown away and made anew.
+        """
+        found: dict[str, Signer] = {}
+        for measure in measures:
+            taken = {_carried(signer) for signer in found.values()}
+            if not self._path(measure, week).exists():
+                write_once(self._path(measure, week), self._generate(taken).to_pem())
+            found[measure] = self.signer(measure, week)
+        return found
+
+    def _generate(self, taken: set[int]) -> RsaSigner:
+        while _carried(signer := self._new()) in taken:
+            continue
+        return signer
+
+    def public(self, measures: Iterable[str], week: Week) -> list[bytes]:
+        """The public keys of a week's measures, as far as they have been made (SubjectPublicKeyInfo, DER)."""
+        made = [measure for measure in measures if self._path(measure, week).exists()]
+        return [self.signer(measure, week).public_spki for measure in made]
 
     def destroy(self, week: Week) -> None:
         """Remove a week's keys."""
         for path in self._folder.glob(f"token-{week}-*.pem"):
             path.unlink()
+
+
+def _carried(signer: Signer) -> int:
+    """The byte of its key's id that a request carries."""
+    return truncated_key_id(token_key_id(signer.public_spki))
 
 
 @dataclass(frozen=True)
@@ -115,7 +139,7 @@ class Issuer:
         return ask
 
     def _request(self, measure: str, text: str, week: str) -> tuple[str, bytes]:
-        if measure not in {declared.name for declared in self.taken.measures}:
+        if measure not in {one.name for one in in_force(self.taken, _week(week).monday()).measures}:
             raise UndeclaredMeasureError("not a measure of that week")
         try:
             request = TokenRequest.decode(base64.b64decode(text, validate=True))

@@ -13,6 +13,7 @@ from flask import Blueprint, Response, request
 
 from headend.billing import accounts, issuing, orders, pages, reconcile
 from headend.billing.invoices import raise_month
+from headend.billing.issuer_directory import make_issuer_directory
 from headend.billing.issuing import Issuer, TokenKeys
 from headend.billing.pull import make_pull
 from headend.billing.refusals import BoxMismatchError, NotPublishedError, UnknownEpochError
@@ -32,7 +33,7 @@ from shared.named import (
     UnreadableMessageError,
     read,
 )
-from shared.register import Profile
+from shared.register import Profile, in_force
 from shared.totals import ROUNDED_TO, BoxTotals
 from shared.weeks import Month, NotAWeekError, Week
 
@@ -76,7 +77,7 @@ class BillingSide:
         self.tally = Tally()
         self.side = Side(
             name="billing",
-            blueprints=(self._blueprint(), self._pull()),
+            blueprints=(self._blueprint(), self._pull(), self._issuer_directory()),
             jobs=[
                 self._job_draw(),
                 self._job_invoices(),
@@ -134,6 +135,9 @@ class BillingSide:
 
     def _pull(self) -> Blueprint:
         return make_pull(self.store, self.setup.billing_key, self.now_ms, self.tally)
+
+    def _issuer_directory(self) -> Blueprint:
+        return make_issuer_directory(self.keys, self.setup.taken, self.setup.clock.now, self.setup.zone)
 
     def _refuse(self, refusal: RefusedError) -> Response:
         self.tally.add(refusal.name)
@@ -255,11 +259,10 @@ class BillingSide:
 
     # --- what the composition root asks for
     def token_keys(self, week: Week) -> dict[str, bytes]:
-        """The week's token keys by measure (SubjectPublicKeyInfo, DER), made if there are none."""
-        return {
-            measure.name: self.keys.make(measure.name, week).public_spki
-            for measure in self.setup.taken.measures
-        }
+        """The week's token keys by measure in force (SubjectPublicKeyInfo, DER), made if there are none."""
+        taken = in_force(self.setup.taken, week.monday())
+        made = self.keys.make([measure.name for measure in taken.measures], week)
+        return {measure: signer.public_spki for measure, signer in made.items()}
 
     def totals(self, week: Week) -> BoxTotals:
         """What extrapolation needs, rounded and without anybody in it."""

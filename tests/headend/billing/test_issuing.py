@@ -6,6 +6,7 @@ import pytest
 
 from headend.billing import issuing, refusals
 from headend.billing.issuing import Issuer, TokenKeys, draw_reporting_boxes
+from headend.billing.signer import RsaSigner
 from headend.kit.http import MalformedError
 from shared import tokens
 from shared.clock import ManualClock
@@ -22,9 +23,7 @@ ZONE = ZoneInfo("Europe/Amsterdam")
 @pytest.fixture
 def issuer(store, box, tmp_path):
     keys = TokenKeys(tmp_path)
-    for measure in ("genre", "viewing"):
-        keys.make(measure, WEEK)
-    keys.make("ordered-genre", WEEK)
+    keys.make(("genre", "viewing", "ordered-genre"), WEEK)
     store.write(lambda tx: draw_reporting_boxes(tx, WEEK, lambda _: 0))
     return Issuer(store, keys, ManualClock(NOW), ZONE, profile("small"))
 
@@ -116,6 +115,36 @@ def test_a_request_that_the_box_did_not_sign_is_refused(issuer, store, box):
         issuer.grant(ask(stranger, pending(issuer).request))
 
 
+def test_a_box_that_replaces_the_reporting_box_in_mid_week_gets_no_second_quota(issuer, store, box):
+    issuer.grant(ask(box, pending(issuer).request))
+    new = SigningBox(store).enrolled()
+    store.write(lambda tx: draw_reporting_boxes(tx, WEEK, lambda n: n - 1))
+    with pytest.raises(refusals.NotReportingError):
+        issuer.grant(ask(new, pending(issuer).request))
+    assert len(store.read().grants("2026-W41", "acc-1", "genre")) == 1
+
+
+def test_a_measure_past_its_review_date_gets_no_tokens(issuer, box):
+    late = Week(2032, 1)
+    issuer.keys.make(["genre"], late)
+    issuer.clock.advance_to(late.start(ZONE))
+    request = TokenAsk(
+        box=box.box,
+        week=str(late),
+        requests=[MeasureRequest("genre", base64.b64encode(pending(issuer).request).decode())],
+    )
+    with pytest.raises(refusals.UndeclaredMeasureError):
+        issuer.grant(box.sign(encode(request)))
+
+
+def test_keys_of_a_week_never_share_the_byte_that_a_request_carries(tmp_path):
+    made = [RsaSigner.generate() for _ in range(3)]
+    row = iter([made[0], made[0], made[0], made[1], made[1], made[2]])
+    keys = TokenKeys(tmp_path, lambda: next(row)).make(["genre", "viewing", "ordered-genre"], WEEK)
+    carried = [tokens.truncated_key_id(tokens.token_key_id(one.public_spki)) for one in keys.values()]
+    assert len(set(carried)) == 3
+
+
 def test_the_first_draw_of_a_week_stands(store, box):
     SigningBox(store).enrolled()
     store.write(lambda tx: draw_reporting_boxes(tx, WEEK, lambda _: 0))
@@ -136,6 +165,6 @@ def test_every_box_of_a_household_is_drawn_as_often(store, box):
 
 def test_a_key_is_made_once_and_only_its_owner_can_read_it(tmp_path):
     keys = TokenKeys(tmp_path)
-    first = keys.make("genre", WEEK).public_spki
-    assert TokenKeys(tmp_path).make("genre", WEEK).public_spki == first
+    first = keys.make(["genre"], WEEK)["genre"].public_spki
+    assert TokenKeys(tmp_path).make(["genre"], WEEK)["genre"].public_spki == first
     assert next(tmp_path.glob("token-*.pem")).stat().st_mode & 0o777 == 0o600
