@@ -1,8 +1,10 @@
 import pytest
 
-from tests.mutants.billing import ROOT, DoesNotApplyError, changed, judge
-from tests.mutants.plants import MUTANTS, Change, Mutant
+from tests.mutants import plants, privacy_plants
+from tests.mutants.planting import ROOT, DoesNotApplyError, changed, judge
+from tests.mutants.plants import Change, Mutant
 
+MUTANTS = (*plants.MUTANTS, *privacy_plants.MUTANTS)
 FAST = ("a file is renamed before it is synced", "the window's end is inclusive")
 
 
