@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SEED ?= 2006
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ranking test fmt lint types imports promises tests bench campaign-year campaign-billing mutants-billing locks clean
+.PHONY: help demo ranking test fmt lint types imports promises tests bench campaign-year campaign-billing mutants-billing audit-privacy linkage mutants-privacy locks clean
 
 help: ## list the chores
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -55,6 +55,9 @@ promises: $(BIN)/.dev ## what a regulator is shown
 bench: $(BIN)/.dev ## speed and memory, as ratios against a yardstick in the same run
 	@$(BIN)/python -m benchmarks.export
 	@$(BIN)/python -m benchmarks.month
+	@$(BIN)/python -m benchmarks.gateway
+	@$(BIN)/python -m benchmarks.boxweek
+	@$(BIN)/python -m benchmarks.release
 
 campaign-year: $(BIN)/.dev ## a year of a town with every fault on, then its books gone over, erasures included
 	@$(BIN)/python -m tests.campaigns.year
@@ -65,6 +68,15 @@ campaign-billing: $(BIN)/.dev ## billing's random life, long, and kill -9 at eve
 
 mutants-billing: $(BIN)/.dev ## plant known bugs in a copy: the tests have to catch each
 	@$(BIN)/python -m tests.mutants.billing
+
+audit-privacy: $(BIN)/.dev ## noise, sensitivity, coverage, ranking and error of the anonymous figures, at length
+	@$(BIN)/python -m tests.audit
+
+linkage: $(BIN)/.dev ## an adversary with every key tries to link a week's fragments
+	@$(BIN)/python -m tests.linkage
+
+mutants-privacy: $(BIN)/.dev ## take checks of the anonymous path away: the tests have to fail
+	@$(BIN)/python -m tests.mutants.privacy
 
 locks: ## pin every dependency with its hashes, from pyproject.toml
 	@for set in box headend,release,documents sim dev; do \

@@ -179,7 +179,7 @@ def test_every_command_of_the_headend_has_its_line(command):
     assert f"`{command}" in section("operating.md", "Every command")
 
 
-@pytest.mark.parametrize("command", sorted(argparse_commands(box_commands._parser(), ("box-agent",))))
+@pytest.mark.parametrize("command", sorted(argparse_commands(box_commands.parser(), ("box-agent",))))
 def test_every_command_of_the_box_has_its_line(command):
     assert f"`{command.removeprefix('box-agent ')}" in doc("box.md")
 
