@@ -24,6 +24,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from headend import directories
+from headend.analytics.line import Line
 from headend.analytics.side import AnalyticsSide
 from headend.analytics.side import Setup as AnalyticsSetup
 from headend.billing.side import BillingSide
@@ -49,10 +50,10 @@ ALL_SIDES = ("billing", "analytics", "console")
 FOLDER_VARIABLE = "HEADEND_FOLDER"
 SIDES_VARIABLE = "HEADEND_SIDES"
 SECURE_VARIABLE = "HEADEND_SECURE_COOKIES"
+APART_VARIABLE = "HEADEND_GATEWAY_APART"
 DIRECTORY_LEAD_WEEKS = 1
 """A week's directory is published this many weeks before it starts."""
 TICK_SECONDS = 5.0
-SWITCH_SECONDS = 0.0005
 SIMULATED_TICK_SECONDS = 0.05
 
 
@@ -183,7 +184,8 @@ def _billing(installation: Installation, *, serving: bool) -> BillingSide:
     return BillingSide(setup, checkpoints=serving)
 
 
-def _analytics(installation: Installation, *, serving: bool) -> AnalyticsSide:
+def _analytics(installation: Installation, *, serving: bool, is_gateway: bool = False) -> AnalyticsSide:
+    apart = os.environ.get(APART_VARIABLE) == "1" and not is_gateway
     setup = AnalyticsSetup(
         database=installation.database("analytics"),
         keys=installation.keys_of("analytics"),
@@ -194,8 +196,10 @@ def _analytics(installation: Installation, *, serving: bool) -> AnalyticsSide:
         first_week=installation.first_week,
         simulated=installation.settings.simulated,
         spawn_release=lambda week: spawn_release(installation.folder, week),
+        gateway_apart=apart,
     )
-    return AnalyticsSide(setup, checkpoints=serving)
+    # Of two processes that write to one file only one may checkpoint it.
+    return AnalyticsSide(setup, checkpoints=serving and not apart)
 
 
 def _console(installation: Installation, *, serving: bool) -> ConsoleSide:
@@ -297,8 +301,6 @@ def served() -> Flask:
         InstallationError: another process serves this installation.
     """
     watch_parent()
-    # Requests wait for the writer's thread and it for theirs: Python's usual 5 ms would be most of an answer.
-    sys.setswitchinterval(SWITCH_SECONDS)
     installation = Installation(Path(os.environ[FOLDER_VARIABLE]))
     wait_for_lock(installation.lock)
     sides = tuple(os.environ.get(SIDES_VARIABLE, ",".join(ALL_SIDES)).split(","))
@@ -318,3 +320,15 @@ def served() -> Flask:
         # One proxy stands in front; without it these headers are anybody's to write.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign] # Flask's own way
     return app
+
+
+def served_gateway() -> Line:
+    """What granian's worker loads for `headend gateway`: analytics alone, and of it the anonymous line alone.
+
+    Raises:
+        InstallationError: another process serves this installation's gateway.
+    """
+    watch_parent()
+    installation = Installation(Path(os.environ[FOLDER_VARIABLE]))
+    wait_for_lock(installation.gateway_lock)
+    return _analytics(installation, serving=True, is_gateway=True).line()

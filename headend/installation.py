@@ -191,7 +191,18 @@ class Installation:
         Raises:
             InstallationError: another process serves it.
         """
-        descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return self._lock("lock")
+
+    def gateway_lock(self) -> int:
+        """Likewise for the one process that serves the gateway apart.
+
+        Raises:
+            InstallationError: another process serves it.
+        """
+        return self._lock("gateway.lock")
+
+    def _lock(self, name: str) -> int:
+        descriptor = os.open(self.folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

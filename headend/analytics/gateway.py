@@ -14,9 +14,9 @@ from flask import Blueprint, Response, request
 from headend.analytics.intake import FragmentRefusedError, OpenWeek, Refusal, check, open_week
 from headend.analytics.keys import AnalyticsKeys, KeyFileError
 from headend.analytics.store import AnalyticsStore, Contribution, Counted, StoredDirectory
-from headend.analytics.together import ClosedError, Together
 from headend.kit.http import RefusedError, Tally, TooLargeError, WrongTypeError, body_of, problem
 from headend.kit.storage import StorageError
+from headend.kit.together import ClosedError, Together
 from shared.anonymous import INNER_ANSWER_SIZE, INNER_REQUEST_SIZE
 from shared.bhttp import Response as InnerAnswer
 from shared.bhttp import encode_response
@@ -35,7 +35,9 @@ from shared.weeks import NotAWeekError, Week
 SEALED_SIZE = INNER_REQUEST_SIZE + REQUEST_OVERHEAD
 """Bytes of every sealed request; one size, so that size tells nothing."""
 DIRECTORY_TYPE = "application/json"
-_IMMUTABLE = "public, max-age=31536000, immutable"
+GROUP_LIMIT = 128
+"""Fragments in one commit."""
+IMMUTABLE = "public, max-age=31536000, immutable"
 _COUNTED = encode_response(InnerAnswer(int(HTTPStatus.OK)), INNER_ANSWER_SIZE)
 
 
@@ -143,7 +145,7 @@ class Intake:
         self._clock = clock
         self._tally = tally
         self._random_bytes = random_bytes
-        self._together: Together[bytes, bytes] = Together(self._answer_group, "intake")
+        self._together: Together[bytes, bytes] = Together(self._answer_group, GROUP_LIMIT)
 
     def answer(self, sealed: bytes) -> bytes:
         """Take a sealed fragment and give the sealed answer; it is counted, durably, before this returns.
@@ -164,25 +166,33 @@ class Intake:
         Raises:
             RefusedError: steps 1 and 2, where there is no seal to answer under; or the database failed.
         """
-        if len(sealed) != SEALED_SIZE:  # 1
-            raise WrongSizeError
         try:
             return self._together.ask(sealed)
         except (StorageError, ClosedError) as error:
             raise NotStoredError from error
 
+    def answer_all(self, group: list[bytes]) -> list[bytes | RefusedError]:
+        """The same for several at once, in one transaction: each one's answer, or its refusal.
+
+        Raises:
+            StorageError: the database failed, and nothing of the group was counted.
+        """
+        return self._answer_group(group)
+
     def close(self) -> None:
         """Answer what is waiting, then take nothing more."""
         self._together.close()
 
-    def _answer_group(self, group: list[bytes]) -> list[bytes | Exception]:
+    def _answer_group(self, group: list[bytes]) -> list[bytes | RefusedError]:
         proofs = [self._prove(sealed) for sealed in group]  # 1 to 4
         proved = [proof for proof in proofs if isinstance(proof, Proved)]
         verdicts = iter(self._store.count([proof.contribution for proof in proved]))  # 5 and 6
         return [self._tell(proof, next(verdicts)) if isinstance(proof, Proved) else proof for proof in proofs]
 
-    def _prove(self, sealed: bytes) -> Proved | bytes | Exception:
+    def _prove(self, sealed: bytes) -> Proved | bytes | RefusedError:
         """Steps 1 to 4: what may be counted, else the sealed refusal, else why there is no seal to answer."""
+        if len(sealed) != SEALED_SIZE:  # 1
+            return WrongSizeError()
         week = self._weeks.by_key_id(sealed[0])  # 2
         if week is None:
             return UnknownKeyError()
@@ -220,18 +230,23 @@ def _open(week: OpenWeek, sealed: bytes) -> tuple[bytes, ServerContext]:
         raise BrokenSealError from error
 
 
-def make_blueprint(store: AnalyticsStore, intake: Intake, tally: Tally) -> Blueprint:
-    """The two addresses of the anonymous line: `POST /ohttp` and `GET /directory/<week>`."""
-    blueprint = Blueprint("analytics", __name__, url_prefix="/analytics")
+def make_blueprint(store: AnalyticsStore, intake: Intake | None, tally: Tally) -> Blueprint:
+    """The two addresses of the anonymous line: `POST /ohttp` and `GET /directory/<week>`.
 
-    @blueprint.post("/ohttp")
-    def ohttp() -> Response:
-        return Response(intake.answer(_sealed_body()), content_type=RESPONSE_MEDIA_TYPE)
+    Without an intake only the second: fragments are taken by the gateway's own process (`headend gateway`).
+    """
+    blueprint = Blueprint("analytics", __name__, url_prefix="/analytics")
+    if intake is not None:
+        take = intake
+
+        @blueprint.post("/ohttp")
+        def ohttp() -> Response:
+            return Response(take.answer(_sealed_body()), content_type=RESPONSE_MEDIA_TYPE)
 
     @blueprint.get("/directory/<week>")
     def directory(week: str) -> Response:
         return Response(
-            _directory(store, week), content_type=DIRECTORY_TYPE, headers={"Cache-Control": _IMMUTABLE}
+            directory_of(store, week), content_type=DIRECTORY_TYPE, headers={"Cache-Control": IMMUTABLE}
         )
 
     @blueprint.errorhandler(RefusedError)
@@ -246,7 +261,12 @@ def _sealed_body() -> bytes:
     return body_of(REQUEST_MEDIA_TYPE, SEALED_SIZE, request)
 
 
-def _directory(store: AnalyticsStore, week: str) -> bytes:
+def directory_of(store: AnalyticsStore, week: str) -> bytes:
+    """The signed bytes of a week's directory.
+
+    Raises:
+        NoDirectoryError: there is none.
+    """
     try:
         stored = store.directory(Week.parse(week))
     except NotAWeekError as error:

@@ -3,6 +3,7 @@
 Nothing here stores or logs; each way to be refused is a value, which the gateway counts by name.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -13,22 +14,27 @@ from headend.analytics.store import Contribution, StoredDirectory
 from shared.anonymous import (
     FRAGMENT_AUTHORITY,
     FRAGMENT_PATH,
+    FRAGMENT_SIZE,
     FRAGMENT_TYPE,
+    INNER_REQUEST_SIZE,
     Fragment,
     MalformedFragmentError,
     value_fits,
 )
-from shared.bhttp import BhttpError, Request, decode_request
+from shared.bhttp import BhttpError, Request, decode_request, encode_request
 from shared.clock import to_ms
 from shared.directory import challenge, read_directory
 from shared.errors import StbError
 from shared.ohttp import Gateway
 from shared.register import SIXTEENTHS, Kind, Measure
 from shared.tokens import (
+    MODULUS_BYTES,
+    NONCE_BYTES,
     BadHeaderError,
     BadTokenError,
     Token,
     TokenError,
+    authorization_header,
     parse_authorization,
     read_token_key,
     token_key_id,
@@ -134,6 +140,14 @@ def check(inner: bytes, week: OpenWeek, now: datetime) -> Contribution:
 
 
 def _read(inner: bytes) -> tuple[Fragment, Token]:
+    usual = _USUAL.fullmatch(inner)
+    if usual is None:
+        return _read_any(inner)
+    return _fragment(usual["body"]), _token(usual["token"].decode("ascii"))
+
+
+def _read_any(inner: bytes) -> tuple[Fragment, Token]:
+    """Read an inner request however it is spelled, or say why not."""
     try:
         request = decode_request(inner)
     except BhttpError as error:
@@ -141,11 +155,41 @@ def _read(inner: bytes) -> tuple[Fragment, Token]:
     headers = dict(request.headers)
     if request[:4] != ("POST", "https", FRAGMENT_AUTHORITY, FRAGMENT_PATH) or _has_more(request, headers):
         raise FragmentRefusedError(Refusal.INNER_REQUEST)
+    return _fragment(request.body), _token(headers.get("authorization", ""))
+
+
+def _fragment(body: bytes) -> Fragment:
     try:
-        fragment = Fragment.decode(request.body)
+        return Fragment.decode(body)
     except MalformedFragmentError as error:
         raise FragmentRefusedError(Refusal.FRAGMENT) from error
-    return fragment, _token(headers.get("authorization", ""))
+
+
+def _usual() -> re.Pattern[bytes]:
+    """The one spelling in which agents write an inner request: all of it is constant but token and fragment.
+
+    Reading what is not constant by its place takes a third of the time of reading binary HTTP in general.
+    """
+    token = authorization_header(Token(bytes(NONCE_BYTES), bytes(32), bytes(32), bytes(MODULUS_BYTES)))
+    body = bytes([0xFF]) * FRAGMENT_SIZE
+    headers = (("authorization", token), ("content-type", FRAGMENT_TYPE))
+    request = Request("POST", "https", FRAGMENT_AUTHORITY, FRAGMENT_PATH, headers, body)
+    before, rest = encode_request(request, INNER_REQUEST_SIZE).split(token.encode())
+    between, after = rest.split(body)
+    return re.compile(
+        b"%b(?P<token>PrivateToken token=[!-~]{%d})%b(?P<body>.{%d})%b"
+        % (
+            re.escape(before),
+            len(token) - len("PrivateToken token="),
+            re.escape(between),
+            FRAGMENT_SIZE,
+            re.escape(after),
+        ),
+        re.DOTALL,
+    )
+
+
+_USUAL = _usual()
 
 
 def _has_more(request: Request, headers: dict[str, str]) -> bool:

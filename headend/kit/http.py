@@ -90,13 +90,25 @@ class Tally:
 
 def problem(refusal: RefusedError) -> Response:
     """The RFC 9457 answer to a refusal; the detail never repeats what was sent."""
-    return problem_answer(refusal.name, refusal.status, (type(refusal).__doc__ or "").split("\n")[0])
+    return problem_answer(refusal.name, refusal.status, _title(refusal))
 
 
 def problem_answer(name: str, status: HTTPStatus, title: str) -> Response:
     """A problem answer of that name."""
-    body = f'{{"type":"{PROBLEM_URN}{name}","title":"{title}","status":{int(status)}}}'
-    return Response(body, status=int(status), content_type=PROBLEM_TYPE)
+    return Response(_body(name, status, title), status=int(status), content_type=PROBLEM_TYPE)
+
+
+def problem_body(refusal: RefusedError) -> bytes:
+    """The body alone, for whoever answers without Flask."""
+    return _body(refusal.name, refusal.status, _title(refusal)).encode()
+
+
+def _title(refusal: RefusedError) -> str:
+    return (type(refusal).__doc__ or "").split("\n")[0]
+
+
+def _body(name: str, status: HTTPStatus, title: str) -> str:
+    return f'{{"type":"{PROBLEM_URN}{name}","title":"{title}","status":{int(status)}}}'
 
 
 def body_of(content_type: str, limit: int, asked: Request | None = None) -> bytes:

@@ -1,22 +1,22 @@
 """SQLite for one side: migrations at the door, one writer that commits in groups, readers that cannot write.
 
-A side's writes go through one thread, which takes what is waiting into one BEGIN IMMEDIATE … COMMIT with
-synchronous=FULL and answers afterwards: nothing is acknowledged before it is durable. Each piece of work is
-a savepoint of its own, so that one failure undoes itself and nothing else.
+A side's writes go over one connection: whoever comes first takes what is waiting into one BEGIN IMMEDIATE …
+COMMIT with synchronous=FULL, and answers afterwards: nothing is acknowledged before it is durable. Each piece
+of work is a savepoint of its own, so that one failure undoes itself and nothing else.
 """
 
-import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlite_utils
 from sqlite_utils.migrations import Migrations
 
+from headend.kit.together import ClosedError, Together
 from shared.errors import StbError
 from shared.field_register import declared_columns
 
@@ -90,19 +90,14 @@ def immediate(connection: Connection) -> Iterator[Connection]:
     connection.execute("COMMIT")
 
 
-class _Work:
-    def __init__(self, do: Callable[[Connection], Any]) -> None:
-        self.do = do
-        self.future: Future[Any] = Future()
-        self.result: Any = None
-        self.error: BaseException | None = None
+Work = Callable[[Connection], Any]
 
-    def answer(self, failure: BaseException | None) -> None:
-        error = failure or self.error
-        if error is None:
-            self.future.set_result(self.result)
-        else:
-            self.future.set_exception(error)
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a piece of work gave, which may be nothing."""
+
+    result: Any
 
 
 class Storage:
@@ -111,14 +106,11 @@ class Storage:
     def __init__(self, path: Path, migrations: Migrations, *, checkpoints: bool = False) -> None:
         migrate(path, migrations)
         self.path = path
-        self._checkpoints = checkpoints
-        self._waiting: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._writer = connect(path, checkpoints=checkpoints)
+        self._together: Together[Work, Done] = Together(self._commit, GROUP_LIMIT)
         self._local = threading.local()
         self._readers: list[Connection] = []
         self._lock = threading.Lock()
-        self._closed = False
-        self._writer = threading.Thread(target=self._write_groups, name=f"writer-{path.stem}", daemon=True)
-        self._writer.start()
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Do `work` in a durable transaction and give its answer after the commit.
@@ -127,11 +119,10 @@ class Storage:
             StorageError: the database refused (full disk, corruption); nothing was changed.
             Exception: whatever `work` raised; its changes are undone.
         """
-        if self._closed:
-            raise StorageError("the storage is closed")
-        item = _Work(work)
-        self._waiting.put(item)
-        result: T = item.future.result()
+        try:
+            result: T = self._together.ask(work).result
+        except ClosedError as error:
+            raise StorageError("the storage is closed") from error
         return result
 
     def read(self) -> Connection:
@@ -147,13 +138,9 @@ class Storage:
 
     def close(self) -> None:
         """Let the writer finish what is waiting, then let go of the file."""
-        if self._closed:
-            return
-        self._closed = True
-        self._waiting.put(None)
-        self._writer.join()
+        self._together.close()
         with self._lock:
-            for connection in self._readers:
+            for connection in (self._writer, *self._readers):
                 connection.close()
 
     def truncate_log(self) -> None:
@@ -175,48 +162,20 @@ class Storage:
         finally:
             copy.close()
 
-    def _write_groups(self) -> None:
-        connection = connect(self.path, checkpoints=self._checkpoints)
+    def _commit(self, group: list[Work]) -> list[Done | Exception]:
         try:
-            while (group := self._next_group()) is not None:
-                failure = self._commit(connection, group)
-                for item in group:
-                    item.answer(failure)
-        finally:
-            connection.close()
-
-    def _next_group(self) -> list[_Work] | None:
-        first = self._waiting.get()
-        if first is None:
-            return None
-        group = [first]
-        while len(group) < GROUP_LIMIT:
-            try:
-                item = self._waiting.get_nowait()
-            except queue.Empty:
-                break
-            if item is None:
-                self._waiting.put(None)
-                break
-            group.append(item)
-        return group
-
-    @staticmethod
-    def _commit(connection: Connection, group: list[_Work]) -> BaseException | None:
-        try:
-            with immediate(connection):
-                for item in group:
-                    _run(connection, item)
+            with immediate(self._writer):
+                return [_do(self._writer, work) for work in group]
         except sqlite3.Error as error:
-            return StorageError(str(error))
-        return None
+            raise StorageError(str(error)) from error
 
 
-def _run(connection: Connection, item: _Work) -> None:
+def _do(connection: Connection, work: Work) -> Done | Exception:
     connection.execute("SAVEPOINT work")
     try:
-        item.result = item.do(connection)
+        done: Done | Exception = Done(work(connection))
     except Exception as error:  # noqa: BLE001 (whatever it is, it reaches the one who waits)
         connection.execute("ROLLBACK TO work")
-        item.error = error
+        done = error
     connection.execute("RELEASE work")
+    return done

@@ -13,6 +13,7 @@ from headend.analytics.store import (
 )
 from headend.kit.storage import connect, immediate
 from shared.field_register import declared
+from shared.weeks import Week
 from tests.headend.analytics.builders import WEEK, Town, closed, make_setup, make_town, over
 
 
@@ -116,3 +117,33 @@ def test_a_done_week_keeps_neither_nonce_nor_counter(town: Town) -> None:
     assert town.rows()["spent"]
     town.side.store.forget(WEEK, 1)
     assert (town.rows()["spent"], town.rows()["counters"]) == ([], [])
+
+
+def one(cell: int, nonce: int, *, week: Week = WEEK, measure: str = "genre") -> Contribution:
+    return Contribution(week, measure, cell, 1, 0, nonce.to_bytes(32, "big"))
+
+
+def test_a_group_is_counted_as_its_fragments_would_be_one_by_one(open_town: Town) -> None:
+    group = [
+        one(3, 1),
+        one(3, 1),
+        one(5, 2),
+        one(3, 3),
+        one(0, 4),
+        one(3, 5, week=WEEK.plus(1)),
+        one(2, 6, measure="viewing"),
+    ]
+    verdicts = open_town.side.store.count(group)
+    assert verdicts == [
+        Counted.FIRST,
+        Counted.DUPLICATE,
+        Counted.FIRST,
+        Counted.FIRST,
+        Counted.FIRST,
+        Counted.TOO_LATE,
+        Counted.FIRST,
+    ]
+    assert open_town.counters() == {("genre", 3): (2, 0), ("genre", 5): (1, 0), ("viewing", 2): (1, 0)}
+    assert open_town.accepted() == {"genre": 4, "viewing": 1}
+    assert open_town.side.store.count([one(9, 2)]) == [Counted.DUPLICATE]
+    assert open_town.counters()[("genre", 5)] == (1, 0)

@@ -1,0 +1,193 @@
+"""The anonymous line by itself: the gateway in a process of its own, on granian's RSGI, without Flask.
+
+A fragment's cryptography takes less time than Flask, or than waking a thread for it. Here one event loop
+takes what arrives, and whatever is waiting is proved and counted at once, in one durable transaction; no
+thread is woken. Refusals, sizes and answers are those of `headend.analytics.gateway`; so is the `Intake`.
+
+RSGI 1.6 is described in granian's own documentation.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any, Protocol
+
+from headend.analytics.gateway import (
+    DIRECTORY_TYPE,
+    GROUP_LIMIT,
+    IMMUTABLE,
+    SEALED_SIZE,
+    Intake,
+    NotStoredError,
+    directory_of,
+)
+from headend.analytics.store import AnalyticsStore
+from headend.kit.http import (
+    PROBLEM_TYPE,
+    RefusedError,
+    Tally,
+    TooLargeError,
+    WrongTypeError,
+    problem_body,
+)
+from headend.kit.storage import StorageError
+from shared.ohttp import REQUEST_MEDIA_TYPE, RESPONSE_MEDIA_TYPE
+
+log = logging.getLogger(__name__)
+
+CHORES_SECONDS = 5.0
+"""How often refusals are stored and weeks looked at anew, so that no destroyed key stays in memory."""
+_SEALED = "/analytics/ohttp"
+_DIRECTORY = "/analytics/directory/"
+
+
+class NotFoundError(RefusedError):
+    """There is nothing at this address."""
+
+    name = "not-found"
+    status = HTTPStatus.NOT_FOUND
+
+
+class WrongMethodError(RefusedError):
+    """The address takes another method."""
+
+    name = "method-not-allowed"
+    status = HTTPStatus.METHOD_NOT_ALLOWED
+
+
+class Headers(Protocol):
+    """A request's header fields."""
+
+    def get(self, name: str) -> str | None:
+        """A field's value."""
+
+
+class Scope(Protocol):
+    """What RSGI tells of a request before its body."""
+
+    method: str
+    path: str
+    headers: Headers
+
+
+class Exchange(Protocol):
+    """RSGI's way to the body and back."""
+
+    def __call__(self) -> Awaitable[bytes]:
+        """The whole body."""
+
+    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        """Answer."""
+
+
+class Loop(Protocol):
+    """What is needed of the event loop that granian hands over; nothing here can open a connection."""
+
+    def create_future(self) -> Any:  # noqa: ANN401 (a future of whatever it will hold)
+        """Something to wait for."""
+
+    def call_soon(self, act: Callable[[], object]) -> object:
+        """Act at the next turn."""
+
+    def call_later(self, delay: float, act: Callable[[], object]) -> object:
+        """Act after some seconds."""
+
+
+Answer = tuple[int, str, bytes]
+"""Status, content type, body."""
+
+
+class Line:
+    """The RSGI application: the anonymous line's two addresses, and /healthz.
+
+    `chores` is done every few seconds, `close` when the process ends.
+    """
+
+    def __init__(
+        self,
+        store: AnalyticsStore,
+        intake: Intake,
+        tally: Tally,
+        chores: Callable[[], None],
+        close: Callable[[], None],
+    ) -> None:
+        self._store, self._intake, self._tally = store, intake, tally
+        self._chores, self._close = chores, close
+        self._waiting: list[tuple[bytes, Any]] = []
+        self._loop: Loop | None = None
+
+    def __rsgi_init__(self, loop: Loop) -> None:
+        """Begin."""
+        self._loop = loop
+        self._keep_house()
+
+    def __rsgi_del__(self, loop: Loop) -> None:
+        """End: what was counted is stored."""
+        self._loop = None
+        self._close()
+
+    async def __rsgi__(self, scope: Scope, exchange: Exchange) -> None:
+        """Answer one request."""
+        try:
+            status, kind, body = await self._answer(scope, exchange)
+        except RefusedError as refusal:
+            self._tally.add(refusal.name)
+            status, kind, body = int(refusal.status), PROBLEM_TYPE, problem_body(refusal)
+        headers = [("content-type", kind)]
+        if kind == DIRECTORY_TYPE:
+            headers.append(("cache-control", IMMUTABLE))
+        exchange.response_bytes(status, headers, body)
+
+    async def _answer(self, scope: Scope, exchange: Exchange) -> Answer:
+        wanted = "POST" if scope.path == _SEALED else "GET"
+        if scope.path not in {_SEALED, "/healthz"} and not scope.path.startswith(_DIRECTORY):
+            raise NotFoundError
+        if scope.method != wanted:
+            raise WrongMethodError
+        if scope.path == _SEALED:
+            return HTTPStatus.OK, RESPONSE_MEDIA_TYPE, await self._take(scope, exchange)
+        if scope.path == "/healthz":
+            return HTTPStatus.OK, "text/plain", b"ok\n"
+        week = scope.path.removeprefix(_DIRECTORY)
+        return HTTPStatus.OK, DIRECTORY_TYPE, directory_of(self._store, week)
+
+    async def _take(self, scope: Scope, exchange: Exchange) -> bytes:
+        kind, length = scope.headers.get("content-type"), scope.headers.get("content-length")
+        if (kind or "").partition(";")[0].strip().lower() != REQUEST_MEDIA_TYPE:
+            raise WrongTypeError
+        if length is None or not length.isdecimal() or int(length) > SEALED_SIZE:
+            raise TooLargeError
+        answer = await self._asked(await exchange())
+        if isinstance(answer, RefusedError):
+            raise answer
+        return answer
+
+    def _asked(self, sealed: bytes) -> Awaitable[bytes | RefusedError]:
+        assert self._loop is not None  # noqa: S101 (nothing is asked before the beginning)
+        if not self._waiting:
+            self._loop.call_soon(self._answer_waiting)
+        future: Awaitable[bytes | RefusedError] = self._loop.create_future()
+        self._waiting.append((sealed, future))
+        return future
+
+    def _answer_waiting(self) -> None:
+        group, self._waiting = self._waiting[:GROUP_LIMIT], self._waiting[GROUP_LIMIT:]
+        if self._waiting and self._loop is not None:
+            self._loop.call_soon(self._answer_waiting)
+        try:
+            answers = self._intake.answer_all([sealed for sealed, _ in group])
+        except Exception:
+            log.exception("a group of fragments failed")  # those who wait are told to come again
+            answers = [NotStoredError()] * len(group)
+        for (_, future), answer in zip(group, answers, strict=True):
+            if not future.done():  # whoever asked may have gone
+                future.set_result(answer)
+
+    def _keep_house(self) -> None:
+        if self._loop is None:
+            return
+        try:
+            self._chores()
+        except StorageError:
+            log.exception("refusals could not be stored")
+        self._loop.call_later(CHORES_SECONDS, self._keep_house)
