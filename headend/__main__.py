@@ -9,8 +9,11 @@ from headend.cli import (
     export,
     installation,
     invoices,
+    measures,
     offers,
     orders,
+    records,
+    reports,
     rights,
     subscribers,
 )
@@ -25,6 +28,7 @@ def main() -> None:
 for command in (
     installation.init,
     installation.serve,
+    installation.gateway,
     installation.jobs,
     installation.box_settings,
     installation.backup,
@@ -44,9 +48,12 @@ for command in (
     export.proof,
     export.key,
     analytics.release,
-    analytics.popularity,
+    reports.popularity,
+    reports.report,
+    reports.disclosures,
     analytics.budget,
-    analytics.measures,
+    measures.measures,
+    records.records,
     console.operator,
 ):
     main.add_command(command)

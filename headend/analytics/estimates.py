@@ -5,22 +5,34 @@ drawing of minutes. *All boxes*: what all boxes would have told, assuming that t
 those who consent (in their region, where a measure has regions); the interval holds the drawing of the
 panel as well, but not the error of that assumption. See docs/privacy-guarantee.md for the estimands.
 
-Sums of consecutive releases cost nothing more. A series breaks where a grid, a profile or the register
-changes. What cannot be told from an empty cell is withheld, judging by the noisy value only.
+Sums of consecutive releases cost nothing more. A series breaks where a profile or the register changes, and
+for a measure by itself where that is taken otherwise. One-minute measures of viewing are reconciled: tables
+agree on what they share. What cannot be told from an empty cell is withheld, judging by the noisy value
+only.
 """
 
-import itertools
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain, pairwise
 
 from msgspec import Struct
 
-from headend.analytics.figures import CellEstimate, GroupEstimate, Window, groups_of, is_ordered
+from headend.analytics.figures import (
+    CellEstimate,
+    GroupEstimate,
+    Window,
+    is_ordered,
+    nothing_of,
+    one_minute,
+)
+from headend.analytics.marginals import SHARE_IN_BOXES, Marginal, marginals_of
 from headend.analytics.published import NoisyMeasure, ReleaseTable
+from headend.analytics.reconciled import Table, reconcile
+from headend.analytics.series import Break, Part, breaks_between, parts_of
+from headend.analytics.volumes import timed, untimed
 from shared.errors import StbError
-from shared.register import Kind
-from shared.weeks import Week
+from shared.register import REGION, Kind
 
-SHARE_OF_BOXES = "mean of reporting boxes' own shares of viewing minutes"
 SHARE_OF_ORDERS = "part of reporting boxes that ordered, by one order drawn for each"
 SHARE_OF_MINUTES = "part of all viewing minutes"
 
@@ -44,7 +56,21 @@ class SeriesBrokenError(StbError):
 
 
 class MeasureEstimate(Struct, frozen=True):
-    """One measure over the window; `issued` and `accepted` are tokens, `delivered` their ratio."""
+    """One measure over the window.
+
+    Attributes:
+        name: The measure, or the table that follows from one.
+        kind: one-minute, timed or untimed.
+        grid: Its dimensions.
+        share_of: What its shares are parts of.
+        issued: Tokens issued, over its weeks.
+        accepted: Tokens that came.
+        delivered: Their ratio.
+        groups: Its cells.
+        weeks: The weeks that it was taken in one and the same way; less than the window's after a break.
+        reconciled_with: The measures that it was made to agree with.
+        summed_from: The measure that it follows from, or nothing.
+    """
 
     name: str
     kind: str
@@ -54,6 +80,9 @@ class MeasureEstimate(Struct, frozen=True):
     accepted: int
     delivered: float | None
     groups: list[GroupEstimate]
+    weeks: list[str] = []
+    reconciled_with: list[str] = []
+    summed_from: str = ""
 
     def cell(self, *values: str) -> CellEstimate:
         """The cell with these values in the grid's order.
@@ -72,7 +101,8 @@ class Estimates(Struct, frozen=True):
     """What one window of consecutive weeks tells.
 
     `boxes` are all boxes in an average week, rounded as billing told them; `reporting` the boxes that
-    reported in an average week, by the measure that most delivered.
+    reported in an average week, by the measure that most delivered; `summed` are tables that follow from
+    measures; `breaks` say which measures have fewer weeks than the window, and why.
     """
 
     weeks: list[str]
@@ -83,14 +113,16 @@ class Estimates(Struct, frozen=True):
     panel_is: str
     all_boxes_is: str
     measures: list[MeasureEstimate]
+    summed: list[MeasureEstimate] = []
+    breaks: list[Break] = []
 
     def measure(self, name: str) -> MeasureEstimate:
-        """The measure of that name.
+        """The measure of that name, or the table that follows from one.
 
         Raises:
             NoReleasesError: the releases hold none.
         """
-        for measure in self.measures:
+        for measure in chain(self.measures, self.summed):
             if measure.name == name:
                 return measure
         raise NoReleasesError(f"the releases hold no measure {name}")
@@ -105,55 +137,38 @@ def estimate(releases: Sequence[ReleaseTable]) -> Estimates:
     """
     if not releases:
         raise NoReleasesError("there is no release yet")
-    for earlier, later in itertools.pairwise(releases):
-        _check_series(earlier, later)
-    windows = [_window(releases, index) for index in range(len(releases[0].measures))]
+    for earlier, later in pairwise(releases):
+        if stopped := breaks_between(earlier, later):
+            raise SeriesBrokenError(stopped.plain)
+    parts = parts_of(releases)
+    windows = _reconciled([_window(releases, part) for part in parts], parts)
+    told = list(zip(parts, windows, strict=True))
     return Estimates(
         weeks=[release.week for release in releases],
         profile=releases[0].profile,
         simulated=any(release.simulated for release in releases),
         boxes=round(sum(sum(release.boxes.values()) for release in releases) / len(releases)),
-        reporting=round(max(window.box_weeks for window in windows) / len(releases)),
+        reporting=round(max((window.box_weeks / window.weeks for window in windows), default=0)),
         panel_is=_PANEL,
         all_boxes_is=_ALL_BOXES,
-        measures=[_measure(window) for window in windows],
+        measures=[_measure(window, part.weeks) for part, window in told],
+        summed=[_summed(window, part.weeks, one) for part, window in told for one in marginals_of(window)],
+        breaks=[one for part in parts for one in part.breaks],
     )
 
 
-def _check_series(earlier: ReleaseTable, later: ReleaseTable) -> None:
-    if Week.parse(later.week).weeks_since(Week.parse(earlier.week)) != 1:
-        raise SeriesBrokenError(f"{later.week} does not follow {earlier.week}")
-    if (earlier.profile, earlier.register) != (later.profile, later.register):
-        raise SeriesBrokenError(f"profile or register changed with {later.week}")
-    if [_shape(measure) for measure in earlier.measures] != [_shape(measure) for measure in later.measures]:
-        raise SeriesBrokenError(f"a grid or a measure changed with {later.week}")
-
-
-def _shape(measure: NoisyMeasure) -> tuple[object, ...]:
-    return (
-        measure.name,
-        measure.kind,
-        measure.cells,
-        measure.quota,
-        measure.volume_minutes,
-        measure.noise_scale,
-    )
-
-
-def _window(releases: Sequence[ReleaseTable], index: int) -> Window:
-    measures = [release.measures[index] for release in releases]
-    name = measures[0].name
-    regions = sorted({region for release in releases for region in release.boxes})
+def _window(releases: Sequence[ReleaseTable], part: Part) -> Window:
+    taken = [release for release in releases if release.week in part.weeks]
+    regions = sorted({region for release in taken for region in release.boxes})
     return Window(
-        measure=measures[0],
-        weeks=len(releases),
-        amounts=_add([measure.amounts for measure in measures]),
-        rests=_add([measure.rests for measure in measures]),
-        issued=sum(release.issued.get(name, 0) for release in releases),
-        accepted=sum(release.accepted.get(name, 0) for release in releases),
+        measure=part.measures[0],
+        weeks=len(taken),
+        amounts=_add([measure.amounts for measure in part.measures]),
+        rests=_add([measure.rests for measure in part.measures]),
+        issued=sum(release.issued.get(part.name, 0) for release in taken),
+        accepted=sum(release.accepted.get(part.name, 0) for release in taken),
         boxes={
-            region: sum(release.boxes.get(region, 0) for release in releases) / len(releases)
-            for region in regions
+            region: sum(release.boxes.get(region, 0) for release in taken) / len(taken) for region in regions
         },
     )
 
@@ -162,8 +177,37 @@ def _add(rows: list[list[int]]) -> list[int]:
     return [sum(column) for column in zip(*rows, strict=True)]
 
 
-def _measure(window: Window) -> MeasureEstimate:
+def _reconciled(windows: list[Window], parts: list[Part]) -> list[Window]:
+    """The windows, those of one-minute measures of viewing over the same weeks made to agree."""
+    together: dict[tuple[object, ...], list[Table]] = {}
+    for window, part in zip(windows, parts, strict=True):
+        if _is_viewing_minute(window.measure) and window.accepted:
+            whole = () if _tells_every_box(window) else (part.name,)
+            together.setdefault((*part.weeks, whole), []).append(_table(window))
+    found = {name: one for tables in together.values() for name, one in reconcile(tables).items()}
+    return [replace(window, reconciled=found.get(window.measure.name)) for window in windows]
+
+
+def _table(window: Window) -> Table:
     measure = window.measure
+    return Table(measure.name, measure.grid, measure.cells, window.amounts, window.noise, window.accepted)
+
+
+def _is_viewing_minute(measure: NoisyMeasure) -> bool:
+    return measure.kind == Kind.ONE_MINUTE and not is_ordered(measure)
+
+
+def _tells_every_box(window: Window) -> bool:
+    """Whether the measure has a place for every box: one by region has none for boxes of unlisted areas."""
+    if REGION not in window.measure.grid:
+        return True
+    place = window.measure.grid.index(REGION)
+    listed = {values[place] for values in window.measure.cells}
+    return all(region in listed for region, boxes in window.boxes.items() if boxes)
+
+
+def _measure(window: Window, weeks: list[str]) -> MeasureEstimate:
+    measure, agreed = window.measure, window.reconciled
     return MeasureEstimate(
         name=measure.name,
         kind=measure.kind,
@@ -172,11 +216,40 @@ def _measure(window: Window) -> MeasureEstimate:
         issued=window.issued,
         accepted=window.accepted,
         delivered=window.accepted / window.issued if window.issued else None,
-        groups=groups_of(window),
+        groups=_groups(window),
+        weeks=weeks,
+        reconciled_with=[name for name in agreed.together if name != measure.name] if agreed else [],
+    )
+
+
+def _groups(window: Window) -> list[GroupEstimate]:
+    if not window.accepted:
+        return [nothing_of(window)]
+    match Kind(window.measure.kind):
+        case Kind.ONE_MINUTE:
+            return one_minute(window)
+        case Kind.TIMED:
+            return [timed(window)]
+        case Kind.UNTIMED:
+            return [untimed(window)]
+
+
+def _summed(window: Window, weeks: list[str], one: Marginal) -> MeasureEstimate:
+    return MeasureEstimate(
+        name=one.name,
+        kind=window.measure.kind,
+        grid=one.grid,
+        share_of=one.share_of,
+        issued=window.issued,
+        accepted=window.accepted,
+        delivered=window.accepted / window.issued if window.issued else None,
+        groups=one.groups,
+        weeks=weeks,
+        summed_from=window.measure.name,
     )
 
 
 def _share_of(measure: NoisyMeasure) -> str:
     if measure.kind != Kind.ONE_MINUTE:
         return SHARE_OF_MINUTES
-    return SHARE_OF_ORDERS if is_ordered(measure) else SHARE_OF_BOXES
+    return SHARE_OF_ORDERS if is_ordered(measure) else SHARE_IN_BOXES

@@ -3,70 +3,41 @@
 Everything here is computed from stored releases; before a week's release nothing of it can be seen.
 """
 
-import csv
-import io
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 
 import msgspec
 
-from headend.analytics import views
+from headend.analytics import reports, views
 from headend.analytics.budget import explain, statement
-from headend.analytics.estimates import (
-    Estimates,
-    MeasureEstimate,
-    NoReleasesError,
-    SeriesBrokenError,
-    estimate,
-)
-from headend.analytics.figures import CellEstimate, GroupEstimate
-from headend.analytics.intervals import Figure
-from headend.analytics.published import read_table
-from headend.analytics.store import AnalyticsStore, StoredRelease
+from headend.analytics.estimates import NoReleasesError
+from headend.analytics.store import AnalyticsStore
+from headend.analytics.told import Told, tell
+from headend.analytics.windows import WINDOW_LABELS, Chosen, choose
 from headend.disclosure import Cleared, Kind, Purpose, Recipient, clear
 from headend.kit.side import Attachment, Download, PagePart
 from shared.errors import StbError
 from shared.register import Profile, profile
-from shared.weeks import NotAWeekError, Week
+from shared.weeks import Week
 
 ROLES = frozenset({"analyst", "privacy-officer"})
-WINDOWS = {"week": 1, "four": 4, "quarter": 13}
-WINDOW_LABELS = {"week": "one week", "four": "four weeks", "quarter": "a quarter (13 weeks)"}
-DEFAULT_WINDOW = "four"
 MEDIA_TYPES = {
+    ("report", "html"): "text/html; charset=utf-8",
+    ("report", "csv"): "text/csv; charset=utf-8",
+    ("report", "json"): "application/json",
     ("estimates", "csv"): "text/csv; charset=utf-8",
     ("estimates", "json"): "application/json",
     ("release", "json"): "application/json",
     ("manifest", "json"): "application/json",
 }
 """What can be downloaded: (kind, format) and its content type."""
-_COLUMNS = (
-    *("first_week", "last_week", "simulated", "measure", "region", "cell", "of", "figure"),
-    *("low", "value", "high", "rank_low", "rank_high", "withheld", "reading"),
-)
+REPORT_FORMS = tuple(form for kind, form in MEDIA_TYPES if kind == "report")
+OF_A_WEEK = frozenset({"release", "manifest"})
+"""The kinds that are of one week, the window's last; the others are of the window."""
 
 
 class NoSuchDownloadError(StbError):
     """There is no such download, window or week."""
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """A window that was asked for: its releases, oldest first, and what was asked."""
-
-    window: str
-    until: str
-    choices: list[str]
-    releases: list[StoredRelease]
-
-    @property
-    def short(self) -> str:
-        """What to say if there are fewer weeks than were asked for."""
-        asked = WINDOWS[self.window]
-        if len(self.releases) >= asked:
-            return ""
-        return f"Of the {asked} weeks asked for, {len(self.releases)} follow each other without a gap."
 
 
 class Publication:
@@ -89,26 +60,13 @@ class Publication:
         return [
             Download(f"popularity/{kind}.{form}", f"{kind.capitalize()} ({form.upper()})", ROLES, make)
             for kind, form in MEDIA_TYPES
-            for make in [partial(self._attachment, kind, form)]
+            for make in [partial(self.attachment, kind, form)]
         ]
 
     def choose(self, args: dict[str, str]) -> Chosen:
-        """The window that a query asks for, by `window` and `until`; unknown words choose the usual.
-
-        It ends with the newest release not after `until`, and goes back as far as weeks follow each other.
-        """
-        window = args.get("window", DEFAULT_WINDOW)
-        window = window if window in WINDOWS else DEFAULT_WINDOW
-        known = self._store.releases()
-        last = _week(args.get("until", ""))
-        until = [release for release in known if last is None or release.week <= last]
-        taken: list[StoredRelease] = []
-        for release in reversed(until):
-            if len(taken) == WINDOWS[window] or (taken and taken[-1].week.weeks_since(release.week) != 1):
-                break
-            taken.append(release)
-        choices = [str(release.week) for release in reversed(known)]
-        return Chosen(window, str(taken[0].week) if taken else "", choices, taken[::-1])
+        """The window that a query asks for; see `windows.choose`."""
+        states = self._store.states()
+        return choose(self._store.releases(), args, lambda week: views.why_missing(states.get(week)))
 
     def popularity(self, args: dict[str, str]) -> str:
         """The page of estimates with charts and tables."""
@@ -116,19 +74,22 @@ class Publication:
         frame = {"windows": _window_choices(), "choices": chosen.choices, "prefix": self._prefix}
         frame |= {"window": chosen.window, "until": chosen.until}
         try:
-            found = _estimates(chosen)
-        except (NoReleasesError, SeriesBrokenError) as refusal:
+            told = tell(chosen)
+        except NoReleasesError as refusal:
             return views.render("popularity.html", refusal=f"Nothing to show: {refusal}.", **frame)
-        taken = profile(found.profile)
         return views.render(
             "popularity.html",
             refusal="",
-            estimates=found,
-            simulated=found.simulated,
-            span=views.span(found.weeks),
+            estimates=told.estimates,
+            simulated=told.estimates.simulated,
+            span=told.span,
             short=chosen.short,
-            guarantee=statement(taken).plain,
-            measures=[views.measure_view(measure, taken) for measure in found.measures],
+            guarantee=told.guarantee,
+            summary=told.summary,
+            readings=told.readings,
+            remarks=told.remarks,
+            measures=reports.measure_views(told),
+            changed=views.span(told.trends[0].against) if told.trends else "",
             query=f"window={chosen.window}&until={chosen.until}",
             **frame,
         )
@@ -151,99 +112,47 @@ class Publication:
         """A download for the operator's audience research, let through by the disclosure table.
 
         Args:
-            kind: estimates, release or manifest.
-            form: csv or json.
+            kind: report, estimates, release or manifest.
+            form: html, csv or json.
             args: `window` and `until`; a release and a manifest are those of the week `until`.
 
         Raises:
             NoSuchDownloadError: there is none like that.
         """
+        return self._cleared(kind, form, args)[0]
+
+    def attachment(self, kind: str, form: str, args: dict[str, str]) -> Attachment:
+        """A download with the name of its file; raises as `download` does."""
+        cleared, chosen = self._cleared(kind, form, args)
+        span = chosen.until if kind in OF_A_WEEK else f"{chosen.releases[0].week}-{chosen.until}"
+        return Attachment(cleared, f"{kind}-{span}.{form}", MEDIA_TYPES[kind, form])
+
+    def _cleared(self, kind: str, form: str, args: dict[str, str]) -> tuple[Cleared[bytes], Chosen]:
         if (kind, form) not in MEDIA_TYPES:
             raise NoSuchDownloadError(f"no download {kind}.{form}")
         chosen = self.choose(args)
         if not chosen.releases or args.get("until", chosen.until) != chosen.until:
             raise NoSuchDownloadError("there is no release of that week")
-        if kind != "estimates":
+        if kind in OF_A_WEEK:
             last = chosen.releases[-1]
-            return _clear(last.table if kind == "release" else last.manifest, Kind.RELEASE)
-        try:
-            found = _estimates(chosen)
-        except SeriesBrokenError as error:
-            raise NoSuchDownloadError(str(error)) from error
-        content = _csv(found) if form == "csv" else msgspec.json.encode(without_withheld(found))
-        return _clear(content, Kind.ESTIMATES)
-
-    def _attachment(self, kind: str, form: str, args: dict[str, str]) -> Attachment:
-        cleared = self.download(kind, form, args)
-        chosen = self.choose(args)
-        span = chosen.until if kind != "estimates" else f"{chosen.releases[0].week}-{chosen.until}"
-        return Attachment(cleared, f"{kind}-{span}.{form}", MEDIA_TYPES[kind, form])
+            return _clear(last.table if kind == "release" else last.manifest, Kind.RELEASE), chosen
+        return _clear(_written(kind, form, tell(chosen)), Kind.ESTIMATES), chosen
 
     def _profile(self) -> Profile:
         return profile(self._store.installation().profile)
 
 
-def without_withheld(found: Estimates) -> Estimates:
-    """The estimates as they are handed out: what is withheld has no figures."""
-
-    def cell(one: CellEstimate) -> CellEstimate:
-        return msgspec.structs.replace(one, panel={}, all_boxes={}) if one.withheld else one
-
-    def group(one: GroupEstimate) -> GroupEstimate:
-        return msgspec.structs.replace(one, cells=[cell(each) for each in one.cells])
-
-    def measure(one: MeasureEstimate) -> MeasureEstimate:
-        return msgspec.structs.replace(one, groups=[group(each) for each in one.groups])
-
-    return msgspec.structs.replace(found, measures=[measure(each) for each in found.measures])
-
-
-def _estimates(chosen: Chosen) -> Estimates:
-    return estimate([read_table(release.table) for release in chosen.releases])
+def _written(kind: str, form: str, told: Told) -> bytes:
+    if kind == "report":
+        return {"html": reports.as_html, "csv": reports.as_csv, "json": reports.as_json}[form](told)
+    if form == "csv":
+        return reports.estimates_csv(told.estimates)
+    return msgspec.json.encode(reports.without_withheld(told.estimates))
 
 
 def _clear(content: bytes, kind: Kind) -> Cleared[bytes]:
     return clear(content, kind, Recipient.OPERATOR, Purpose.GENRE_POPULARITY)
 
 
-def _week(text: str) -> Week | None:
-    try:
-        return Week.parse(text)
-    except NotAWeekError:
-        return None
-
-
 def _window_choices() -> list[dict[str, str]]:
     return [{"name": name, "label": label} for name, label in WINDOW_LABELS.items()]
-
-
-def _csv(found: Estimates) -> bytes:
-    out = io.StringIO(newline="")
-    writer = csv.writer(out)
-    writer.writerow(_COLUMNS)
-    for measure in found.measures:
-        for group in measure.groups:
-            for cell in group.cells:
-                writer.writerows(_lines(found, measure, group, cell))
-    return out.getvalue().encode()
-
-
-def _lines(
-    found: Estimates, measure: MeasureEstimate, group: GroupEstimate, cell: CellEstimate
-) -> Iterator[list[object]]:
-    head = [found.weeks[0], found.weeks[-1], found.simulated, measure.name, group.region]
-    head.append(" / ".join(cell.values) or "all")
-    tail = [cell.rank_low, cell.rank_high, cell.withheld]
-    if cell.withheld:
-        yield [*head, "", "", "", "", "", *tail, ""]
-        return
-    for whose, figures, reading in (
-        ("panel", cell.panel, found.panel_is),
-        ("all boxes", cell.all_boxes, found.all_boxes_is),
-    ):
-        for name, one in figures.items():
-            yield [*head, whose, name, *_rounded(one), *tail, reading]
-
-
-def _rounded(one: Figure) -> list[str]:
-    return [f"{bound:.6g}" for bound in (one.low, one.value, one.high)]

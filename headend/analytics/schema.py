@@ -89,3 +89,30 @@ def first(database: sqlite_utils.Database) -> None:
             f" WHEN EXISTS (SELECT 1 FROM {table} WHERE week = NEW.week{same})"
             f" BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
         )
+
+
+@migrations()
+def disclosures(database: sqlite_utils.Database) -> None:
+    """What the command line handed out; its line numbers are the order of an operator's acts."""
+    database.execute(
+        """CREATE TABLE disclosures (
+            line INTEGER PRIMARY KEY,
+            at_ms INTEGER NOT NULL,
+            kind TEXT NOT NULL,
+            recipient TEXT NOT NULL,
+            purpose TEXT NOT NULL,
+            sha256 TEXT NOT NULL CHECK (length(sha256) = 64),
+            what TEXT NOT NULL
+        ) STRICT"""
+    )
+    for verb in ("UPDATE", "DELETE"):
+        database.execute(
+            f"CREATE TRIGGER disclosures_no_{verb.lower()} BEFORE {verb} ON disclosures"
+            " BEGIN SELECT RAISE(ABORT, 'disclosures is append-only'); END"
+        )
+    # INSERT OR REPLACE deletes without asking the triggers above.
+    database.execute(
+        "CREATE TRIGGER disclosures_once BEFORE INSERT ON disclosures"
+        " WHEN EXISTS (SELECT 1 FROM disclosures WHERE line = NEW.line)"
+        " BEGIN SELECT RAISE(ABORT, 'disclosures is append-only'); END"
+    )

@@ -12,6 +12,7 @@ from headend.analytics.archive import ReleaseArchive
 from headend.analytics.budget import MICRO, cap_micro
 from headend.analytics.gateway import Intake, OpenWeeks, make_blueprint
 from headend.analytics.keys import AnalyticsKeys
+from headend.analytics.line import Line
 from headend.analytics.publication import ROLES, Publication
 from headend.analytics.published import sha256
 from headend.analytics.release import Outcome, run_release
@@ -56,6 +57,7 @@ class Setup:
         spawn_release: Draws a week's release in a process of its own, and returns when that has ended.
         archive: Where releases are kept beside the database; `releases` next to it if not said.
         downloads: Where the console serves `AnalyticsSide.download`.
+        gateway_apart: Whether fragments are taken by a process of their own, and not by this application.
     """
 
     database: Path
@@ -69,6 +71,7 @@ class Setup:
     spawn_release: Callable[[Week], None]
     archive: Path | None = None
     downloads: str = "/console/popularity"
+    gateway_apart: bool = False
 
 
 class AnalyticsSide:
@@ -90,7 +93,9 @@ class AnalyticsSide:
         self.publication = Publication(self.store, self._next_week, setup.downloads)
         self.side = Side(
             name="analytics",
-            blueprints=(make_blueprint(self.store, self.intake, self.tally),),
+            blueprints=(
+                make_blueprint(self.store, None if setup.gateway_apart else self.intake, self.tally),
+            ),
             jobs=[Job(RELEASE_JOB, self._release_slot, self._release), self._prune_job()],
             pages=self.publication.pages(),
             tiles=self._tiles,
@@ -144,6 +149,14 @@ class AnalyticsSide:
     def download(self, kind: str, form: str, args: dict[str, str]) -> Cleared[bytes]:
         """A download for the console; see `Publication.download`."""
         return self.publication.download(kind, form, args)
+
+    def line(self) -> Line:
+        """The anonymous line as an application of its own, without Flask."""
+        return Line(self.store, self.intake, self.tally, self._chores, self.close)
+
+    def _chores(self) -> None:
+        self.flush()
+        self.weeks.reload()
 
     def flush(self) -> None:
         """Store the counts of refusals; what the database does not take stays counted in memory."""

@@ -1,6 +1,7 @@
 """The analytics store on SQLite; every write goes through the storage's one writer."""
 
 import sqlite3
+from collections import Counter as Tally
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
@@ -12,6 +13,7 @@ from headend.analytics.store import (
     Contribution,
     Counted,
     Counter,
+    Disclosure,
     Installation,
     ReleaseDesk,
     Spending,
@@ -165,7 +167,7 @@ class SqliteStore:
         """Spend the tokens and count the fragments."""
         if not contributions:
             return []
-        return self.storage.write(lambda connection: [_count(connection, one) for one in contributions])
+        return self.storage.write(lambda connection: _count(connection, contributions))
 
     def accepted(self) -> list[Accepted]:
         """Tokens accepted, for all weeks."""
@@ -202,6 +204,17 @@ class SqliteStore:
     def spendings(self) -> list[Spending]:
         """The whole budget ledger."""
         return self._desk().spendings()
+
+    def add_disclosure(self, disclosure: Disclosure) -> None:
+        """Note for ever what is about to be handed out."""
+        self.storage.write(lambda connection: _add_disclosure(connection, disclosure))
+
+    def disclosures(self) -> list[Disclosure]:
+        """What the command line handed out, oldest first."""
+        rows = self.storage.read().execute(
+            "SELECT at_ms, kind, recipient, purpose, sha256, what FROM disclosures ORDER BY line"
+        )
+        return [Disclosure(*row) for row in rows]
 
     def last_done(self, job: str) -> Week | None:
         """The last week that a job is recorded as done for."""
@@ -262,33 +275,55 @@ def _accept_totals(connection: Connection, week: Week, totals: StoredTotals) -> 
         raise ConflictError(f"week {week} has its totals, and they say otherwise")
 
 
-def _count(connection: Connection, fragment: Contribution) -> Counted:
-    week = str(fragment.week)
+def _count(connection: Connection, group: list[Contribution]) -> list[Counted]:
+    """Step 5 for each, in order; then step 6 for all that were first, added up: a cell is one write."""
     # The state is asked in the same transaction: a clock that is set back opens no week again.
-    row = connection.execute("SELECT state FROM weeks WHERE week = ?", (week,)).fetchone()
-    if row is None or row["state"] != WeekState.OPEN.value:
-        return Counted.TOO_LATE
+    desk = SqliteDesk(connection)
+    is_open = {week: desk.state(week) is WeekState.OPEN for week in {one.week for one in group}}
+    verdicts = [_spend(connection, one) if is_open[one.week] else Counted.TOO_LATE for one in group]
+    first = [one for one, verdict in zip(group, verdicts, strict=True) if verdict is Counted.FIRST]
+    accepted = Tally((str(one.week), one.measure) for one in first)
+    connection.executemany(
+        "INSERT INTO accepted VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
+        [(*key, n) for key, n in accepted.items()],
+    )
+    connection.executemany(
+        "INSERT INTO counters VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
+        " SET amount = amount + excluded.amount, rest = rest + excluded.rest",
+        _added_up(first),
+    )
+    return verdicts
+
+
+def _spend(connection: Connection, one: Contribution) -> Counted:
     spent = connection.execute(
-        "INSERT INTO spent VALUES (?, ?) ON CONFLICT DO NOTHING", (week, fragment.nonce)
+        "INSERT INTO spent VALUES (?, ?) ON CONFLICT DO NOTHING", (str(one.week), one.nonce)
     )
-    if spent.rowcount == 0:
-        return Counted.DUPLICATE
-    connection.execute(
-        "INSERT INTO accepted VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET n = n + 1", (week, fragment.measure)
-    )
-    if fragment.cell:  # `none` is counted nowhere: accepted minus none would be an exact total
-        values = (week, fragment.measure, fragment.cell, fragment.amount, fragment.rest)
-        connection.execute(
-            "INSERT INTO counters VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
-            " SET amount = amount + excluded.amount, rest = rest + excluded.rest",
-            values,
-        )
-    return Counted.FIRST
+    return Counted.FIRST if spent.rowcount else Counted.DUPLICATE
+
+
+def _added_up(group: list[Contribution]) -> list[tuple[str, str, int, int, int]]:
+    """One row a cell, in the order of the key. `none` is in no row: accepted minus none would be exact."""
+    sums: dict[tuple[str, str, int], tuple[int, int]] = {}
+    for one in group:
+        if one.cell:
+            key = (str(one.week), one.measure, one.cell)
+            amount, rest = sums.get(key, (0, 0))
+            sums[key] = (amount + one.amount, rest + one.rest)
+    return [(*key, *sums[key]) for key in sorted(sums)]
 
 
 def _add_tally(connection: Connection, counts: Iterable[tuple[str, int]]) -> None:
     connection.executemany(
         "INSERT INTO tally VALUES (?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n", list(counts)
+    )
+
+
+def _add_disclosure(connection: Connection, one: Disclosure) -> None:
+    values = (one.at_ms, one.kind, one.recipient, one.purpose, one.sha256, one.what)
+    connection.execute(
+        "INSERT INTO disclosures (at_ms, kind, recipient, purpose, sha256, what) VALUES (?, ?, ?, ?, ?, ?)",
+        values,
     )
 
 

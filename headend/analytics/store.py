@@ -124,6 +124,21 @@ class StoredRelease:
     table: bytes
 
 
+@dataclass(frozen=True)
+class Disclosure:
+    """One file that the command line handed out: what it was, to whom, what for, and its SHA-256 in hex.
+
+    `what` is the file's name, which says the weeks that it tells of, such as `report-2026-W41-2026-W44.html`.
+    """
+
+    at_ms: int
+    kind: str
+    recipient: str
+    purpose: str
+    sha256: str
+    what: str
+
+
 class ReleaseDesk(Protocol):
     """One transaction's view of the store, in which a week is claimed, drawn and entered, or nothing is."""
 
@@ -260,6 +275,14 @@ class AnalyticsStore(Protocol):
 
     def spendings(self) -> list[Spending]:
         """The whole budget ledger."""
+        ...
+
+    def add_disclosure(self, disclosure: Disclosure) -> None:
+        """Note for ever what is about to be handed out; durable before this answers."""
+        ...
+
+    def disclosures(self) -> list[Disclosure]:
+        """What the command line handed out, oldest first."""
         ...
 
     def last_done(self, job: str) -> Week | None:

@@ -1,4 +1,4 @@
-"""Releases, popularity, budget."""
+"""Releases and budget."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,11 +8,13 @@ import click
 import msgspec
 
 from headend.analytics import budget as budgets
-from headend.analytics.publication import WINDOWS
+from headend.analytics.figures import CellEstimate
+from headend.analytics.rehearsal import Invented, rehearse
 from headend.analytics.side import AnalyticsSide
 from headend.cli.common import folder_argument, json_option, opened, print_json, print_table, told
+from headend.installation import Installation
 from headend.kit.process import die_with_parent
-from shared.register import profile, profile_names
+from shared.register import in_force, profile
 from shared.weeks import Week
 
 PERCENT = 100
@@ -71,47 +73,40 @@ def release_show(folder: Path, week: str, *, manifest: bool) -> None:
     click.echo(cleared.payload.decode())
 
 
-@click.command()
+@release.command("rehearse")
 @folder_argument
-@click.option("--window", type=click.Choice(list(WINDOWS)), default="four", show_default=True)
-@click.option("--until", help="The last week of the window; the newest if not said.")
+@click.option("--reporting", type=int, required=True, help="How many boxes report in each week.")
+@click.option("--boxes", type=int, help="All boxes; as many as report if not said.")
+@click.option("--weeks", type=int, default=4, show_default=True)
 @json_option
 @told
-def popularity(folder: Path, window: str, until: str | None, *, as_json: bool) -> None:
-    """Print the estimates of a window of weeks, with 95 % intervals; panel and all boxes told apart."""
-    args = {"window": window} | ({"until": until} if until else {})
-    with analytics_of(folder) as analytics:
-        cleared = analytics.download("estimates", "json", args)
-    found = msgspec.json.decode(cleared.payload)
+def release_rehearse(folder: Path, reporting: int, boxes: int | None, weeks: int, *, as_json: bool) -> None:
+    """Draw a release of invented counts: what a panel of that size would give. It costs nothing."""
+    installation = Installation(folder)
+    week = Week.of(installation.clock().now(), installation.zone)
+    taken = in_force(installation.profile, week.monday())
+    panel = Invented(taken, installation.settings.regions, reporting, boxes or reporting, weeks)
+    found = rehearse(panel, week)
     if as_json:
-        print_json(found)
+        print_json(msgspec.to_builtins(found))
         return
-    click.echo(f"weeks {found['weeks'][0]} to {found['weeks'][-1]}, profile {found['profile']}")
-    for measure in found["measures"]:
-        click.echo(f"\n{measure['name']}: {measure['accepted']} of {measure['issued']} tokens delivered")
-        rows = [_popularity_row(cell) for group in measure["groups"] for cell in group["cells"]]
-        print_table(["cell", "ranks", "panel", "all boxes", "withheld"], rows)
+    click.echo("Invented counts, real noise. Nothing was read, written or spent.")
+    for measure in found.measures:
+        click.echo(f"\n{measure.name}")
+        rows = [_rehearsed(cell) for group in measure.groups for cell in group.cells]
+        print_table(["cell", "ranks", "figure", "panel", "half-width", "withheld"], rows)
 
 
-def _popularity_row(cell: dict[str, object]) -> list[str]:
-    values, panel, everywhere = cell["values"], cell["panel"], cell["all_boxes"]
-    assert isinstance(values, list)  # noqa: S101 (our own JSON)
-    low, high = cell["rank_low"], cell["rank_high"]
-    ranks = str(low) if low == high else f"{low}-{high}"
-    return [" ".join(values) or "all", ranks, _figures(panel), _figures(everywhere), str(cell["withheld"])]
+def _rehearsed(cell: CellEstimate) -> list[str]:
+    ranks = f"{cell.rank_low}-{cell.rank_high}"
+    name = next((one for one in ("share", "minutes", "reach") if one in cell.panel), "")
+    one = cell.panel.get(name)
+    figures = ["", ""] if one is None else [_plain(name, one.value), _plain(name, one.half_width)]
+    return [" ".join(cell.values) or "all", ranks, name, *figures, cell.withheld]
 
 
-def _figures(figures: object) -> str:
-    if not isinstance(figures, dict):
-        return ""
-    return ", ".join(f"{name} {_interval(name, figure)}" for name, figure in figures.items())
-
-
-def _interval(name: str, figure: dict[str, float]) -> str:
-    if "share" in name:
-        low, value, high = (PERCENT * figure[key] for key in ("low", "value", "high"))
-        return f"{value:.1f} % ({low:.1f} to {high:.1f})"
-    return f"{figure['value']:,.0f} ({figure['low']:,.0f} to {figure['high']:,.0f})"
+def _plain(name: str, value: float) -> str:
+    return f"{PERCENT * value:.1f} %" if "share" in name else f"{value:,.0f}"
 
 
 @click.group()
@@ -127,8 +122,8 @@ def budget_explain(folder: Path, *, as_json: bool) -> None:
     """Say what is spent and left, what would be refused, and what the profile guarantees."""
     with analytics_of(folder) as analytics:
         stamp = analytics.store.installation()
-        taken = profile(stamp.profile)
         next_week = Week.parse(analytics.side.jobs[0].next_slot().name)
+        taken = in_force(profile(stamp.profile), next_week.monday())
         explained = budgets.explain(analytics.store.spendings(), next_week, taken, stamp.cap_micro)
     guarantee = budgets.statement(taken)
     if as_json:
@@ -136,38 +131,14 @@ def budget_explain(folder: Path, *, as_json: bool) -> None:
         print_json(both)
         return
     click.echo(explained.plain)
-    _print_guarantee(guarantee)
+    print_guarantee(guarantee)
 
 
-def _print_guarantee(guarantee: budgets.Statement) -> None:
+def print_guarantee(guarantee: budgets.Statement) -> None:
+    """Print what is guaranteed, by span, and the same in words."""
     rows = [
         [str(span.weeks), f"{span.rho:.4f}", f"{span.epsilon:.2f}", f"{PERCENT * span.recognition:.1f} %"]
         for span in guarantee.spans
     ]
     print_table(["weeks", "rho", f"epsilon at {guarantee.delta:g}", "recognised at 5 % false alarms"], rows)
     click.echo(guarantee.plain)
-
-
-@click.group()
-def measures() -> None:
-    """The register of measures."""
-
-
-@measures.command("cost")
-@click.option("--profile", "name", type=click.Choice(profile_names()), default="small", show_default=True)
-@told
-def measures_cost(name: str) -> None:
-    """Print each measure of a profile with its quota, cost and noise, and what they add up to."""
-    taken = profile(name)
-    rows = [
-        [
-            measure.name,
-            measure.kind.value,
-            str(measure.quota),
-            f"{measure.rho_micro / budgets.MICRO:.4f}",
-            f"{measure.sigma:.1f}",
-        ]
-        for measure in taken.measures
-    ]
-    print_table(["measure", "kind", "quota", "rho a week", "sigma"], rows)
-    _print_guarantee(budgets.statement(taken))

@@ -5,9 +5,10 @@ import pytest
 
 from headend.analytics.estimates import NoReleasesError, SeriesBrokenError, estimate
 from headend.analytics.figures import NOBODY, SMALL, UNCERTAIN
-from headend.analytics.intervals import Z
-from shared.register import GENRES, Kind, profile
-from tests.headend.analytics.releases import WEEK, genre, noisy, table
+from headend.analytics.intervals import PlainSums, Z, is_noise, least_shown, share
+from headend.analytics.published import NoisyMeasure, ReleaseTable
+from shared.register import GENRES, Grid, Kind, profile
+from tests.headend.analytics.releases import REGIONS, WEEK, genre, noisy, table
 
 COUNTS = [200, 160, 100, 60, 40, 30, 20, 12, 8, 6, 4]
 SMALL_PROFILE = profile("small")
@@ -130,7 +131,29 @@ def test_if_all_boxes_report_nothing_is_left_to_sampling() -> None:
     )
     panel, everyone = cell.panel["minutes"], cell.all_boxes["minutes"]
     assert everyone.value == pytest.approx(panel.value)
-    assert everyone.half_width == pytest.approx(panel.half_width)
+    rounding = panel.value / 640 * Z * (2 * 100 / 12) ** 0.5  # two regions, each told to 10
+    assert everyone.half_width == pytest.approx((panel.half_width**2 + rounding**2) ** 0.5)
+
+
+@pytest.mark.parametrize("mean", [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0])
+def test_what_is_shown_of_a_small_cell_covers_it_though_it_was_chosen_by_its_noise(mean: float) -> None:
+    rnd = random.Random(41)  # noqa: S311 (an invented panel)
+    scale = SMALL_PROFILE.measure("genre").noise_scale
+    shown = covered = 0
+    while shown < 1_500:
+        sums = PlainSums([scale * (mean + rnd.gauss(0, 1)), 4000.0], scale**2, 0.0)
+        if is_noise(sums, 0):
+            continue
+        found, truth = share(sums, 0), scale * mean / (4000 + scale * mean)
+        shown += 1
+        covered += found.low <= truth * 1.02 + 1e-9 and truth <= found.high
+    assert covered / shown > 0.95
+
+
+def test_the_least_that_is_shown_is_the_plain_bound_for_a_sum_that_is_clear() -> None:
+    for value, least in ((3.0, 0.0), (3.5, 0.71), (4.0, 1.65), (6.0, 4.04), (7.5, 5.54)):
+        assert least_shown(PlainSums([value], 1.0, 0.0), 0) == pytest.approx(least, abs=0.01)
+    assert least_shown(PlainSums([1.9], 1.0, 0.0), 0) == 1.9, "a cell that is withheld is left alone"
 
 
 def test_a_timed_measure_gives_minutes_reach_and_average_audience() -> None:
@@ -190,7 +213,8 @@ def test_ordered_genres_are_counts_and_shares_only_where_the_whole_is_certain() 
     first = group.cells[0]
     assert (first.withheld, set(first.panel)) == ("", {"box-weeks"})
     assert first.panel["box-weeks"].value == 60
-    assert first.panel["box-weeks"].half_width == pytest.approx(28, abs=0.5)
+    assert first.panel["box-weeks"].high - 60 == pytest.approx(28, abs=0.5)
+    assert 60 - first.panel["box-weeks"].low == pytest.approx(31.5, abs=0.5), "it was chosen by its noise too"
     assert first.all_boxes["box-weeks"].value == pytest.approx(60 / 640 * 2000)
     assert group.cells[1].withheld == SMALL
 
@@ -241,14 +265,149 @@ def test_weeks_that_do_not_follow_each_other_are_refused() -> None:
         estimate([table([genre(COUNTS)], 640), table([genre(COUNTS)], 640, week=WEEK.plus(2))])
 
 
-@pytest.mark.parametrize(
-    "change",
-    [{"profile": "regional"}, {"register": "other"}, {"measures": [genre(COUNTS, None, "regional")]}],
-)
-def test_a_series_breaks_where_profile_register_or_grid_change(change: dict[str, object]) -> None:
+@pytest.mark.parametrize("change", [{"profile": "regional"}, {"register": "other"}])
+def test_a_series_breaks_where_profile_or_register_change(change: dict[str, object]) -> None:
     later = msgspec.structs.replace(table([genre(COUNTS)], 640, week=WEEK.plus(1)), **change)
     with pytest.raises(SeriesBrokenError):
         estimate([table([genre(COUNTS)], 640), later])
+
+
+def both(week: int, *measures: NoisyMeasure) -> ReleaseTable:
+    return table(list(measures), 640, week=WEEK.plus(week))
+
+
+def test_a_measure_that_is_taken_otherwise_is_told_over_the_weeks_that_it_was_not() -> None:
+    otherwise = genre(COUNTS, None, "regional")
+    seen = viewing(2773, 7467)
+    found = estimate([both(0, genre(COUNTS), seen), both(1, genre(COUNTS), seen), both(2, otherwise, seen)])
+    assert found.measure("genre").weeks == ["2026-W43"]
+    assert found.measure("genre").cell("news").panel["share"].value == 160 / 640
+    assert found.measure("viewing").weeks == found.weeks
+    assert found.measure("viewing").groups[0].cells[0].panel["minutes"].value == 3 * 2773 * 300
+    assert [one.plain for one in found.breaks] == [
+        "The series of genre begins with 2026-W43: it was taken otherwise before."
+    ]
+
+
+def test_a_measure_that_is_taken_anew_or_no_longer_breaks_its_own_series_only() -> None:
+    seen = viewing(2773, 7467)
+    anew = estimate([both(0, genre(COUNTS)), both(1, genre(COUNTS), seen)])
+    assert anew.measure("viewing").weeks == ["2026-W42"]
+    assert anew.breaks[0].why == "it was not taken before"
+    ended = estimate([both(0, genre(COUNTS), seen), both(1, genre(COUNTS))])
+    assert ended.measure("viewing").weeks == ["2026-W41"]
+    assert ended.measure("viewing").issued == 1280
+    assert ended.measure("genre").weeks == ended.weeks
+    assert [one.name for one in ended.measures] == ["genre", "viewing"]
+
+
+def test_measures_of_fewer_weeks_are_not_reconciled_with_the_others() -> None:
+    taken = profile("regional")
+    genres = noisy(taken.measure("genre"), [280] * 11)
+    crossed = noisy(taken.measure("genre-shift"), [50] * 66)
+    weeks = [
+        table([genres], 3300, taken="regional", everyone=9000),
+        table([genres, crossed], 3300, week=WEEK.plus(1), taken="regional", everyone=9000),
+    ]
+    assert estimate(weeks).measure("genre").reconciled_with == []
+    assert estimate(weeks[1:]).measure("genre").reconciled_with == ["genre-shift"]
+
+
+def shifted(live: int, other: int, week: int = 0, dayparts: int = 0) -> ReleaseTable:
+    taken = profile("regional")
+    measures = [noisy(taken.measure("genre-shift"), [live, *[other] * 5] * 11)]
+    if dayparts:
+        measures.append(noisy(taken.measure("genre-daypart"), [dayparts] * 66))
+    return table(measures, 11 * (live + 5 * other), week=WEEK.plus(week), taken="regional", everyone=15_000)
+
+
+def test_the_part_that_is_not_live_is_told_for_panel_and_all_boxes() -> None:
+    found = estimate([shifted(300, 20)])
+    cell = found.measure("not-live").groups[0].cells[0]
+    assert cell.panel["share"].value == pytest.approx(0.25)
+    live = found.measure("shift").cell("live")
+    assert live.panel["share"].value == pytest.approx(0.75)
+    assert cell.panel["share"].half_width == pytest.approx(live.panel["share"].half_width, rel=1e-6)
+    weeks = estimate([shifted(300, 20, at) for at in range(4)]).measure("not-live").groups[0].cells[0]
+    assert weeks.panel["share"].half_width < 0.6 * cell.panel["share"].half_width
+    assert weeks.all_boxes["share"].half_width > 1.05 * weeks.panel["share"].half_width
+
+
+def test_the_part_that_is_not_live_is_told_by_genre_within_each_genre() -> None:
+    release = shifted(1200, 80)
+    release.measures[0].amounts[6] = 600  # news, live
+    cells = estimate([release]).measure("not-live-by-genre").groups[0].cells
+    assert [cell.panel["share"].value for cell in cells[:3]] == pytest.approx([0.25, 0.4, 0.25])
+    assert (cells[1].rank_low, cells[1].rank_high) == (1, 1)
+    assert (cells[0].rank_low, cells[0].rank_high) == (2, 11)
+
+
+def test_the_part_that_is_not_live_is_withheld_where_it_cannot_be_told_from_nothing() -> None:
+    found = estimate([shifted(300, 0)])
+    assert found.measure("not-live").groups[0].cells[0].withheld == SMALL
+    assert estimate([shifted(8, 1)]).measure("not-live").groups[0].cells[0].withheld == UNCERTAIN
+
+
+def test_dayparts_and_time_shift_have_tables_of_their_own_that_agree_with_their_measure() -> None:
+    found = estimate([shifted(300, 20, dayparts=67)])
+    assert found.measure("daypart").summed_from == "genre-daypart"
+    assert found.measure("shift").grid == ["shift"]
+    for name, measure in (("shift", "genre-shift"), ("daypart", "genre-daypart")):
+        for cell in found.measure(name).groups[0].cells:
+            parts = [one for one in found.measure(measure).groups[0].cells if one.values[1] == cell.values[0]]
+            whole = sum(one.panel["share"].value for one in parts)
+            assert cell.panel["share"].value == pytest.approx(whole)
+
+
+@pytest.mark.parametrize("name", ["small", "regional", "national"])
+def test_a_quarter_tells_every_kind_of_measure_with_all_boxes_wider_than_the_panel(name: str) -> None:
+    taken, boxes = profile(name), profile(name).min_accounts * 2
+    measures = []
+    for one in taken.measures:
+        size = Grid(one, REGIONS).size
+        if one.kind is Kind.TIMED:
+            measures.append(noisy(one, [4 * boxes] * size, [6 * boxes] * size))
+        else:
+            measures.append(noisy(one, [int(0.9 * boxes / size)] * size))
+    weeks = [table(measures, boxes, week=WEEK.plus(at), taken=name, everyone=3 * boxes) for at in range(13)]
+    quarter, month = estimate(weeks), estimate(weeks[:4])
+    for long, short in zip(quarter.measures, month.measures, strict=True):
+        cell, before = long.groups[0].cells[0], short.groups[0].cells[0]
+        assert not cell.withheld, long.name
+        for figure in cell.panel:
+            assert cell.all_boxes[figure].half_width > 0
+            if figure in before.all_boxes and figure in {"share", "reach-share"}:
+                panel = cell.panel[figure].half_width / before.panel[figure].half_width
+                everyone = cell.all_boxes[figure].half_width / before.all_boxes[figure].half_width
+                assert panel == pytest.approx((4 / 13) ** 0.5, rel=0.15), (long.name, figure)
+                assert panel < everyone <= 1.01, (long.name, figure)
+
+
+def test_the_ranking_is_told_in_words_and_ties_are_said_to_be_ties() -> None:
+    found = estimate([table([genre([300, 100, 95, 90, 5, 5, 5, 5, 5, 5, 5])], 620)]).measure("genre")
+    assert found.groups[0].ranking == [
+        "Rank 1: film-drama.",
+        "Ranks 2 to 4: news, show and sports cannot be told apart.",
+    ]
+
+
+def test_nothing_that_is_told_apart_is_called_a_tie() -> None:
+    """A chain: the first and the last are told apart, each of them is not from the one between."""
+    found = estimate([table([genre([180, 150, 120, 90, 0, 0, 0, 0, 0, 0, 0])], 540)]).measure("genre")
+    assert found.groups[0].ranking == [
+        "Ranks 1 to 3: film-drama and news cannot be told apart.",
+        "Ranks 1 to 4: news and show cannot be told apart.",
+        "Ranks 2 to 4: show and sports cannot be told apart.",
+    ]
+
+
+def test_of_many_cells_only_the_first_places_are_put_into_words() -> None:
+    steps = [3000 - 40 * at for at in range(66)]
+    crossed = noisy(profile("regional").measure("genre-shift"), steps)
+    words = estimate([table([crossed], sum(steps), taken="regional", everyone=300_000)])
+    ranking = words.measure("genre-shift").groups[0].ranking
+    assert ranking[-1].startswith("The other ")
+    assert len(ranking) < 30
 
 
 def test_estimates_are_json_as_they_stand() -> None:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from headend.analytics.publication import NoSuchDownloadError, Publication
+from headend.analytics.series import Break
 from headend.analytics.store import StoredRelease, WeekState
 from headend.disclosure import Cleared, Kind, Recipient
 from headend.kit.charts import Bar, bar_chart
@@ -19,10 +20,10 @@ from tests.headend.analytics.releases import genre, noisy, table
 COUNTS = [200, 160, 150, 60, 40, 20, 10, 5, 3, -8, 0]
 
 
-def add_release(town: Town, week: Week = WEEK) -> StoredRelease:
+def add_release(town: Town, week: Week = WEEK, counts: list[int] = COUNTS) -> StoredRelease:
     small = profile("small")
     measures = [
-        genre(COUNTS),
+        genre(counts),
         noisy(small.measure("viewing"), [2773], [7467]),
         noisy(small.measure("ordered-genre"), [60, *[2] * 17]),
     ]
@@ -128,12 +129,94 @@ def test_windows_take_as_many_weeks_as_follow_each_other(town: Town) -> None:
     assert weeks(window="quarter", until="2026-W42") == ["2026-W41", "2026-W42"]
     assert weeks(window="four", until="2026-W43") == ["2026-W41", "2026-W42"]
     assert "2 follow each other" in choose({"window": "four"}).short
+    assert choose({"window": "four"}).stopped == Break("2026-W44", "", "2026-W43 has no release")
     assert choose({"window": "week"}).short == ""
+
+
+def end(town: Town, week: Week, state: WeekState) -> None:
+    town.side.store.at_release_desk(lambda desk: desk.finish(week, state, 0))
+
+
+@pytest.mark.parametrize(
+    ("state", "why"),
+    [
+        (WeekState.BELOW_FLOOR, "2026-W43 has no release (not released: too few accounts took part)"),
+        (WeekState.OVER_BUDGET, "2026-W43 has no release (not released: the budget does not cover it)"),
+    ],
+)
+def test_page_and_report_say_where_and_why_the_series_breaks(town: Town, state: WeekState, why: str) -> None:
+    for week in (0, 1, 3, 4):
+        add_release(town, WEEK.plus(week))
+    end(town, WEEK.plus(2), state)
+    sentence = f"The series begins with 2026-W44: {why}."
+    assert sentence in popularity(town, window="four")
+    for form in ("html", "csv", "json"):
+        assert sentence in town.side.download("report", form, {"window": "four"}).payload.decode()
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"register": "other"}, "the register of measures changed"),
+        ({"profile": "regional"}, "the profile changed from small to regional"),
+    ],
+)
+def test_a_window_stops_where_register_or_profile_changed(
+    town: Town, change: dict[str, str], why: str
+) -> None:
+    add_release(town)
+    later = table([genre(COUNTS)], 640, week=WEEK.plus(1))
+    stored = StoredRelease(WEEK.plus(1), b"{}", msgspec.json.encode(msgspec.structs.replace(later, **change)))
+    town.side.store.at_release_desk(lambda desk: desk.enter_release(stored))
+    chosen = town.side.publication.choose({"window": "four"})
+    assert [str(release.week) for release in chosen.releases] == ["2026-W42"]
+    assert chosen.stopped == Break("2026-W42", "", why)
+
+
+def test_the_first_release_is_no_break_that_anybody_need_explain(town: Town) -> None:
+    add_release(town)
+    assert "begins with 2026-W41: it is the first release." in popularity(town, window="week")
+
+
+def test_a_window_is_compared_with_the_one_before_and_the_page_says_with_which(town: Town) -> None:
+    for week in range(8):
+        moved = [120, 160, 150, 140, *COUNTS[4:]] if week >= 4 else COUNTS
+        add_release(town, WEEK.plus(week), moved)
+    page = popularity(town, window="four")
+    assert "Compared with the window before: 2026-W41 to 2026-W44." in page
+    assert "Change against 2026-W41 to 2026-W44, panel" in page
+    assert '<strong class="arrow">up</strong><br>+12.' in page
+    assert '<strong class="arrow">down</strong>' in page
+    assert "Holm" in page
+    assert "Change against" not in popularity(town, window="quarter")
+    assert "the series does not go back so far" in popularity(town, window="quarter")
+
+
+def test_a_window_is_compared_with_the_same_one_a_year_before(town: Town) -> None:
+    for back in (0, 1, 51, 52, 53, 54):
+        add_release(town, Week(2027, 41).plus(-back))
+    chosen = town.side.publication.choose({"window": "week", "until": "2027-W41"})
+    assert [one.week for one in chosen.year] == ["2026-W41"]
+    assert [one.week for one in chosen.before] == ["2027-W40"]
+    four = town.side.publication.choose({"window": "four", "until": "2027-W41"})
+    assert four.year == []
+
+
+def test_a_window_is_not_compared_with_one_of_another_register(town: Town) -> None:
+    before = msgspec.structs.replace(table([genre(COUNTS)], 640, week=Week(2026, 41)), register="other")
+    stored = StoredRelease(Week(2026, 41), b"{}", msgspec.json.encode(before))
+    town.side.store.at_release_desk(lambda desk: desk.enter_release(stored))
+    add_release(town, Week(2027, 41))
+    assert town.side.publication.choose({"window": "week"}).year == []
+    assert "Not compared with the window a year before" in popularity(town, window="week")
 
 
 def test_a_download_has_passed_the_disclosure_table(town: Town) -> None:
     release = add_release(town)
     for kind, form, what in (
+        ("report", "html", Kind.ESTIMATES),
+        ("report", "csv", Kind.ESTIMATES),
+        ("report", "json", Kind.ESTIMATES),
         ("estimates", "csv", Kind.ESTIMATES),
         ("estimates", "json", Kind.ESTIMATES),
         ("release", "json", Kind.RELEASE),
@@ -157,7 +240,7 @@ def test_every_link_of_a_page_leads_to_a_download_that_is_offered(town: Town) ->
         attachment = offered[path].make(dict(parse_qsl(query.replace("&amp;", "&"))))
         assert attachment.cleared.payload
         assert attachment.filename.endswith(path.rsplit(".")[-1])
-        assert attachment.content_type.startswith(("text/csv", "application/json"))
+        assert attachment.content_type.startswith(("text/csv", "text/html", "application/json"))
 
 
 @pytest.mark.parametrize(
