@@ -20,6 +20,7 @@ from shared.errors import StbError
 from shared.named import Evidence
 
 START_SECONDS = 20.0
+PIN = "2580"
 PAUSE = 0.02
 
 
@@ -82,8 +83,9 @@ class RemoteAgent:
         return msgspec.convert(self._ask({"op": "promotions"}), list[PromotionUse])
 
     def sent(self) -> list[dict[str, Any]]:
-        """See `Agent.sent`."""
-        return list(self._ask({"op": "sent"}))
+        """See `Agent.sent`; over the socket it opens to the household's PIN only."""
+        self._ask({"op": "set-pin", "new": PIN, "old": PIN})
+        return list(self._ask({"op": "sent", "pin": PIN}))
 
     def tick(self) -> None:
         """See `Agent.tick`; one that is still starting ticks by itself soon enough."""

@@ -11,7 +11,7 @@ from headend.console.side import OWN_PATHS, PathTakenError, make_console
 from headend.console.sqlite import WrongStampError
 from headend.console.store import Action, AuditLine
 from headend.kit.side import PagePart
-from headend.kit.storage import StorageError
+from headend.kit.storage import Storage, StorageError
 from tests.headend.console.conftest import MakeStage, Stage, side
 
 CSP = (
@@ -217,11 +217,17 @@ def test_refusals_are_counted_by_name(stage: Stage) -> None:
     stage.console.side.ready()
 
 
-def test_a_database_that_fails_is_told_without_its_own_words(stage: Stage) -> None:
+def test_a_database_that_fails_is_told_without_its_own_words(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     alice = stage.signed_in("alice")
-    stage.console.store._storage._closed = True
-    answer = alice.get("/orders")
-    stage.console.store._storage._closed = False
+
+    def broken(_self: object, _work: object) -> None:
+        raise StorageError("the disk is closed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Storage, "write", broken)
+        answer = alice.get("/orders")
     assert answer.status_code == 503
     assert "nothing was changed" in answer.text
     assert "closed" not in answer.text
