@@ -4,6 +4,7 @@ It builds one, two or three sides into one Flask application, publishes the week
 token keys and analytics' sealing key, and hands the box totals over through the disclosure table.
 """
 
+import gc
 import logging
 import os
 import subprocess
@@ -331,4 +332,6 @@ def served_gateway() -> Line:
     watch_parent()
     installation = Installation(Path(os.environ[FOLDER_VARIABLE]))
     wait_for_lock(installation.gateway_lock)
-    return _analytics(installation, serving=True, is_gateway=True).line()
+    line = _analytics(installation, serving=True, is_gateway=True).line()
+    gc.freeze()  # what is built now stays: the collector need not go over it again and again
+    return line

@@ -9,6 +9,7 @@ every sealed request and every sealed answer.
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 
 from shared.errors import StbError
 from shared.register import SIXTEENTHS, Kind
@@ -60,11 +61,16 @@ class Fragment:
         version, measure, year, number, cell, value = _LAYOUT.unpack(raw)
         if version != FRAGMENT_VERSION:
             raise MalformedFragmentError("unknown version")
-        try:
-            week = Week.parse(f"{year:04}-W{number:02}")
-        except NotAWeekError as error:
-            raise MalformedFragmentError("no such week") from error
-        return cls(measure, week, cell, value)
+        return cls(measure, _week(year, number), cell, value)
+
+
+@lru_cache(maxsize=8)
+def _week(year: int, number: int) -> Week:
+    """A week of the calendar; all fragments of a day name one or two."""
+    try:
+        return Week.parse(f"{year:04}-W{number:02}")
+    except NotAWeekError as error:
+        raise MalformedFragmentError("no such week") from error
 
 
 def value_fits(kind: Kind, cell: int, value: int) -> bool:

@@ -3,7 +3,9 @@
 Nothing here stores or logs; each way to be refused is a value, which the gateway counts by name.
 """
 
+import binascii
 import re
+from base64 import urlsafe_b64decode
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -143,7 +145,10 @@ def _read(inner: bytes) -> tuple[Fragment, Token]:
     usual = _USUAL.fullmatch(inner)
     if usual is None:
         return _read_any(inner)
-    return _fragment(usual["body"]), _token(usual["token"].decode("ascii"))
+    try:
+        return _fragment(usual["body"]), Token.decode(urlsafe_b64decode(usual["token"]))
+    except (TokenError, binascii.Error) as error:
+        raise FragmentRefusedError(Refusal.TOKEN) from error
 
 
 def _read_any(inner: bytes) -> tuple[Fragment, Token]:
@@ -176,15 +181,14 @@ def _usual() -> re.Pattern[bytes]:
     request = Request("POST", "https", FRAGMENT_AUTHORITY, FRAGMENT_PATH, headers, body)
     before, rest = encode_request(request, INNER_REQUEST_SIZE).split(token.encode())
     between, after = rest.split(body)
+    scheme, _, quoted = token.partition('"')
+    constant = (scheme, before, between, after)
+    said, head, middle, tail = (
+        re.escape(part.encode() if isinstance(part, str) else part) for part in constant
+    )
     return re.compile(
-        b"%b(?P<token>PrivateToken token=[!-~]{%d})%b(?P<body>.{%d})%b"
-        % (
-            re.escape(before),
-            len(token) - len("PrivateToken token="),
-            re.escape(between),
-            FRAGMENT_SIZE,
-            re.escape(after),
-        ),
+        b'%b%b"(?P<token>[A-Za-z0-9_=-]{%d})"%b(?P<body>.{%d})%b'
+        % (head, said, len(quoted) - 1, middle, FRAGMENT_SIZE, tail),
         re.DOTALL,
     )
 

@@ -279,10 +279,17 @@ def _count(connection: Connection, group: list[Contribution]) -> list[Counted]:
     """Step 5 for each, in order; then step 6 for all that were first, added up: a cell is one write."""
     # The state is asked in the same transaction: a clock that is set back opens no week again.
     desk = SqliteDesk(connection)
-    is_open = {week: desk.state(week) is WeekState.OPEN for week in {one.week for one in group}}
-    verdicts = [_spend(connection, one) if is_open[one.week] else Counted.TOO_LATE for one in group]
-    first = [one for one, verdict in zip(group, verdicts, strict=True) if verdict is Counted.FIRST]
-    accepted = Tally((str(one.week), one.measure) for one in first)
+    names = {week: str(week) for week in {one.week for one in group} if desk.state(week) is WeekState.OPEN}
+    verdicts = [
+        _spend(connection, names[one.week], one.nonce) if one.week in names else Counted.TOO_LATE
+        for one in group
+    ]
+    first = [
+        (names[one.week], one)
+        for one, verdict in zip(group, verdicts, strict=True)
+        if verdict is Counted.FIRST
+    ]
+    accepted = Tally((week, one.measure) for week, one in first)
     connection.executemany(
         "INSERT INTO accepted VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
         [(*key, n) for key, n in accepted.items()],
@@ -295,19 +302,17 @@ def _count(connection: Connection, group: list[Contribution]) -> list[Counted]:
     return verdicts
 
 
-def _spend(connection: Connection, one: Contribution) -> Counted:
-    spent = connection.execute(
-        "INSERT INTO spent VALUES (?, ?) ON CONFLICT DO NOTHING", (str(one.week), one.nonce)
-    )
+def _spend(connection: Connection, week: str, nonce: bytes) -> Counted:
+    spent = connection.execute("INSERT INTO spent VALUES (?, ?) ON CONFLICT DO NOTHING", (week, nonce))
     return Counted.FIRST if spent.rowcount else Counted.DUPLICATE
 
 
-def _added_up(group: list[Contribution]) -> list[tuple[str, str, int, int, int]]:
+def _added_up(group: list[tuple[str, Contribution]]) -> list[tuple[str, str, int, int, int]]:
     """One row a cell, in the order of the key. `none` is in no row: accepted minus none would be exact."""
     sums: dict[tuple[str, str, int], tuple[int, int]] = {}
-    for one in group:
+    for week, one in group:
         if one.cell:
-            key = (str(one.week), one.measure, one.cell)
+            key = (week, one.measure, one.cell)
             amount, rest = sums.get(key, (0, 0))
             sums[key] = (amount + one.amount, rest + one.rest)
     return [(*key, *sums[key]) for key in sorted(sums)]

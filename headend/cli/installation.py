@@ -122,7 +122,7 @@ def _check_host(host: str, *, behind_tls: bool) -> None:
 
 def _serve(target: str, interface: str, address: tuple[str, int], threads: int | None = None) -> None:
     from granian import Granian
-    from granian.constants import Interfaces
+    from granian.constants import Interfaces, RuntimeModes
 
     Granian(
         target,
@@ -135,6 +135,7 @@ def _serve(target: str, interface: str, address: tuple[str, int], threads: int |
         websockets=False,
         workers_kill_timeout=10,
         blocking_threads=threads,
+        runtime_mode=RuntimeModes.st,
     ).serve()
 
 
