@@ -23,6 +23,7 @@ from shared.clock import ManualClock, from_ms, to_ms
 from shared.errors import StbError
 from shared.register import notice_version, profile
 from shared.weeks import Week, day_start, viewing_day
+from shared.words import words_of
 from simulator.evenings import Evenings, Event, Outcome, Purchase, Report
 from simulator.guide import Guide, Taste
 from simulator.network import Faults, FaultyAnonymousLine, FaultyNamedLine, within
@@ -432,6 +433,9 @@ def _sent(resident: Resident) -> list[tuple[str, str, str]]:
 def _measures_told(resident: Resident, week: str) -> set[str]:
     if not resident.granted_from:
         return set()
+    called = {words: name for name, words in words_of("en").names.items()}
     return {
-        words.split(":")[0] for of, outcome, words in _sent(resident) if of == week and outcome == "counted"
+        called[words.split(":")[0]]
+        for of, outcome, words in _sent(resident)
+        if of == week and outcome == "counted"
     }
