@@ -84,7 +84,8 @@ def run_tests(folder: Path, tests: tuple[str, ...]) -> subprocess.CompletedProce
         "CAMPAIGN_SHRINK": "no",
     }
     return subprocess.run(
-        [sys.executable, "-m", "pytest", *QUIET, *tests],
+        # A folder of its own: several runs at once clean each other's old ones away.
+        [sys.executable, "-m", "pytest", *QUIET, f"--basetemp={folder / 'tests-tmp'}", *tests],
         cwd=folder,
         env=environment,
         capture_output=True,
