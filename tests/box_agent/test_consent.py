@@ -36,6 +36,15 @@ def state_files(bench: Bench) -> list[Path]:
     return list(bench.settings.state().glob("box.sqlite*"))
 
 
+def put_back(bench: Bench, stored: dict[Path, bytes]) -> Agent:
+    """A start on an older copy of the store."""
+    for path in state_files(bench):
+        path.unlink()
+    for path, content in stored.items():
+        path.write_bytes(content)
+    return bench.start()
+
+
 def watch(bench: Bench, minutes: int = 60) -> None:
     bench.agent.report(PLAY)
     bench.clock.advance(timedelta(minutes=minutes))
@@ -129,11 +138,7 @@ def test_a_store_put_back_from_before_a_withdrawal_stays_refused(bench: Bench) -
     bench.start()
     bench.consent(granted=False)
     bench.agent.close()
-    for path in state_files(bench):
-        path.unlink()
-    for path, content in stored.items():
-        path.write_bytes(content)
-    agent = bench.start()
+    agent = put_back(bench, stored)
     assert not agent.consent().granted
     assert not agent.report(PLAY)
     assert rows(agent, "events") == 0
@@ -152,11 +157,7 @@ def test_a_store_put_back_from_before_a_second_yes_keeps_nothing_of_the_refused_
     bench.consent()
     again = bench.agent.consent().since_ms
     bench.agent.close()
-    for path in state_files(bench):
-        path.unlink()
-    for path, content in stored.items():
-        path.write_bytes(content)
-    agent = bench.start()
+    agent = put_back(bench, stored)
     assert (agent.consent().granted, agent.consent().since_ms) == (True, again)
     assert rows(agent, "events") == 0
 
