@@ -9,11 +9,13 @@ import msgspec
 
 from headend.analytics import budget as budgets
 from headend.analytics.figures import CellEstimate
+from headend.analytics.published import verify_release
 from headend.analytics.rehearsal import Invented, rehearse
 from headend.analytics.side import AnalyticsSide
 from headend.cli.common import folder_argument, json_option, opened, print_json, print_table, told
 from headend.installation import Installation
 from headend.kit.process import die_with_parent
+from shared import dsse
 from shared.register import in_force, profile
 from shared.weeks import Week
 
@@ -71,6 +73,26 @@ def release_show(folder: Path, week: str, *, manifest: bool) -> None:
     with analytics_of(folder) as analytics:
         cleared = analytics.download("manifest" if manifest else "release", "json", {"until": week})
     click.echo(cleared.payload.decode())
+
+
+@release.command("key")
+@folder_argument
+@told
+def release_key(folder: Path) -> None:
+    """Print the public key that readers check manifests with."""
+    with analytics_of(folder) as analytics:
+        click.echo(dsse.public_to_text(analytics.keys.manifest_key().public_key()))
+
+
+@release.command("verify")
+@click.argument("manifest", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("table", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--key", required=True, help="The public key, as `headend release key` prints it.")
+@told
+def release_verify(manifest: Path, table: Path, key: str) -> None:
+    """Check with the public key alone that a release's table is the one its manifest was signed for."""
+    said, _ = verify_release(manifest.read_bytes(), table.read_bytes(), dsse.public_from_text(key))
+    click.echo(f"{said.week}: genuine, profile {said.profile}, rho {said.rho_micro / budgets.MICRO:g}")
 
 
 @release.command("rehearse")

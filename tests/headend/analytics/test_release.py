@@ -7,12 +7,15 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from headend.__main__ import main
 from headend.analytics import release as release_room
 from headend.analytics.budget import MICRO
 from headend.analytics.published import BadReleaseError, read_manifest, read_table, sha256, verify_release
 from headend.analytics.release import TotalsMissingError, WeekNotClosedError
 from headend.analytics.store import Spending, WeekState
+from shared.dsse import public_to_text
 from shared.register import Measure, profile, register_hash
 from shared.weeks import Week
 from tests.headend.analytics.builders import WEEK, Town, closed, make_town, over
@@ -291,3 +294,20 @@ def test_a_years_releases_stay_within_the_cap(town: Town) -> None:
     assert town.side.store.last_done("release") == Week(2026, 43)
     spent = [dataclasses.astuple(one)[2] for one in town.side.store.spendings()]
     assert sum(spent) == 3 * 12_500
+
+
+def test_a_reader_checks_a_release_with_the_public_key_alone(due_town: Town, tmp_path: Path) -> None:
+    outcome = due_town.side.release(WEEK)
+    assert outcome.release is not None
+    manifest, table = tmp_path / "manifest.json", tmp_path / "table.json"
+    manifest.write_bytes(outcome.release.manifest)
+    table.write_bytes(outcome.release.table)
+    key = public_to_text(due_town.side.keys.manifest_key().public_key())
+    words = ["release", "verify", str(manifest), str(table), "--key", key]
+    good = CliRunner().invoke(main, words)
+    assert good.exit_code == 0
+    assert "2026-W41: genuine, profile small" in good.output
+    table.write_bytes(outcome.release.table.replace(b'"accepted"', b'"acceptec"'))
+    changed = CliRunner().invoke(main, words)
+    assert changed.exit_code != 0
+    assert "not the one that the manifest was signed for" in changed.output
