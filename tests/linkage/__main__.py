@@ -117,7 +117,11 @@ def tell_controls(workers: int) -> int:
         print(f"  {name:<58} {found}")
     shared = judge(content.across_measures(300, controls.one_minute_for_all), [0])
     print(f"  {'one minute drawn for all measures':<58} {shared}")
-    return missed + (not shared.shown_above(LEAK))
+    rounded = judge(content.across_volumes(300), [0])
+    with controls.exact_minutes():
+        exact = judge(content.across_volumes(300), [0])
+    print(f"  {'exact minutes told by two measures of one grid':<58} {exact}; in sixteenths {rounded}")
+    return missed + (not shared.shown_above(LEAK)) + (not exact.shown_above(rounded.advantage + LEAK))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ independently. This is a limit, and is held against what it would be if draws we
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from math import erf, sqrt
 
@@ -108,6 +109,33 @@ def across_measures(boxes: int, rolled: Rolled = fragments) -> list[Sample]:
                 found += [
                     Sample(number % 2, true, (score(one, beside),))
                     for true, beside in ((True, own[later]), (False, told[stranger][later]))
+                ]
+    return found
+
+
+def same_volume(one: Fragment, other: Fragment) -> int:
+    """Whether two fragments of timed measures tell the same cell and the same volume."""
+    if not one.cell or one.cell != other.cell:
+        return -1
+    return int(one.value == other.value)
+
+
+def across_volumes(boxes: int) -> list[Sample]:
+    """Pairs of timed fragments of one cell, if a second measure told the volumes of the same grid."""
+    measure = profile("national").measure("genre-minutes")
+    measures = [(one, Grid(one, ())) for one in (measure, replace(measure, number=measure.number + 100))]
+    told = [fragments(measures, WEEK, viewed(number, boxes), below(os.urandom)) for number in range(boxes)]
+    first, second = (
+        [{one.cell: one for one in own if one.cell and one.measure_number == of.number} for own in told]
+        for of, _ in measures
+    )
+    found = []
+    for number in range(boxes - 2):
+        for cell, one in first[number].items():
+            if cell in second[number + 2]:
+                found += [
+                    Sample(number % 2, true, (same_volume(one, second[beside][cell]),))
+                    for true, beside in ((True, number), (False, number + 2))
                 ]
     return found
 

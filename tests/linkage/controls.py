@@ -88,6 +88,13 @@ def no_none() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def exact_minutes() -> Iterator[None]:
+    """Volumes are told to the minute, and not in sixteenths that are rounded at random."""
+    with patch.object(rollup, "sixteenths", lambda minutes, volume, _random_below: min(minutes, volume)):
+        yield
+
+
 def one_minute_for_all(
     measures: Sequence[tuple[Measure, Grid]], week: Week, viewed: rollup.Viewed, random_below: RandomBelow
 ) -> list[Fragment]:

@@ -64,6 +64,14 @@ def test_one_minute_for_all_measures_would_be_seen():
     assert shared.advantage > apart.advantage + LEAK
 
 
+def test_exact_minutes_would_be_seen():
+    rounded = judge(content.across_volumes(60), [0])
+    with controls.exact_minutes():
+        exact = judge(content.across_volumes(60), [0])
+    assert exact.shown_above(0.4)
+    assert exact.advantage > rounded.advantage + LEAK
+
+
 def test_the_judge_sees_what_is_there_and_nothing_else():
     random = seeded(7)
     samples = [
