@@ -135,7 +135,7 @@ def _serve(target: str, interface: str, address: tuple[str, int], threads: int |
         websockets=False,
         workers_kill_timeout=10,
         blocking_threads=threads,
-        runtime_mode=RuntimeModes.st,
+        runtime_mode=RuntimeModes.st if interface == "rsgi" else RuntimeModes.auto,
     ).serve()
 
 
