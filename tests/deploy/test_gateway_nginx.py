@@ -90,7 +90,7 @@ MUTANTS = [
     ),
     (MAIN, "location /console/", "location ~ ^/[bcm]", checks.operators_come_from_their_own_network_only),
     (VALUES, "default     0;", "default     1;", checks.operators_come_from_their_own_network_only),
-    (VALUES, "keepalive 16;", "", checks.many_requests_share_the_relays_connection),
+    (VALUES, "keepalive 96;", "", checks.many_requests_share_the_relays_connection),
     *[
         (MAIN, heads, heads.replace(line, ""), bare)
         for heads in (HEADS_OF_OHTTP, HEADS_OF_DIRECTORY)
@@ -113,6 +113,7 @@ PLAIN = {
         "location / {",
         "location @not-the-relay {",
         "upstream headend {",
+        "upstream line {",
         "geo $operators_network {",
         "127.0.0.1 1;",
     ),
@@ -132,9 +133,11 @@ PLAIN = {
         "ssl_certificate line.pem;",
         "ssl_certificate_key line.key;",
         "proxy_pass http://headend;",
+        "proxy_pass http://line;",
     ),
     "how many and how long; no test waits for it": (
         "worker_processes 1;",
+        "keepalive 16;",
         "worker_rlimit_core 0;",
         "worker_rlimit_nofile 8192;",
         "worker_connections 4096;",
