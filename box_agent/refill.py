@@ -25,6 +25,9 @@ from shared.tokens import NONCE_BYTES, PendingToken, TokenError, blind, finalize
 from shared.weeks import Week
 
 LATE_MS = HOUR_MS
+BEFORE_END_MS = 36 * HOUR_MS
+"""Asked so long before the week's end: the relay's directory comes up to a day after the named line's, and a
+box that waited for it would begin to send later than others."""
 BACKOFF_BASE_MS = HOUR_MS // 2
 BACKOFF_MOST_MS = 6 * HOUR_MS
 PLANNED, ASKED, GRANTED, REFUSED, MISSED = "planned", "asked", "granted", "refused", "missed"
@@ -85,9 +88,14 @@ class Refill:
     def _plan(self, week: Week, now: datetime) -> None:
         if not self._covers(to_ms(week.start(self._zone))) or self.state(week) is not None:
             return
-        due = moment(to_ms(now), to_ms(week.end(self._zone)), self._random_below)
-        self._write(_Ask(week, due, 0, PLANNED))
+        self._write(_Ask(week, self._moment(week, now), 0, PLANNED))
         self._door.write("DELETE FROM asks WHERE week < ?", (str(week.plus(-4)),))
+
+    def _moment(self, week: Week, now: datetime) -> int:
+        """Early enough for the directories to be compared within the week; whoever is late asks late."""
+        end_ms = to_ms(week.end(self._zone))
+        usual = end_ms - BEFORE_END_MS
+        return moment(to_ms(now), usual if to_ms(now) < usual else end_ms, self._random_below)
 
     def _step(self, ask: _Ask, now: datetime) -> None:
         # Also for what has been sent: whoever held back one box's answer would hear it speak alone.
@@ -96,8 +104,7 @@ class Refill:
         if now >= limit or not covered:
             self._end(ask, MISSED)
         elif ask.state == PLANNED and to_ms(now) - ask.due_ms > LATE_MS:
-            again = moment(to_ms(now), to_ms(limit), self._random_below)
-            self._write(_Ask(ask.week, again, ask.tries, PLANNED))
+            self._write(_Ask(ask.week, self._moment(ask.week, now), ask.tries, PLANNED))
         else:
             self._attempt(ask, now)
 

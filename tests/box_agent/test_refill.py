@@ -3,9 +3,10 @@ from datetime import timedelta
 import pytest
 
 from box_agent.lines import Answer, LineDownError, RefusedError
+from box_agent.refill import BEFORE_END_MS
 from box_agent.wallet import Wallet
 from shared import dsse
-from shared.clock import to_ms
+from shared.clock import from_ms, to_ms
 from shared.register import profile
 from shared.tokens import Token, read_token_key, verify_token
 from tests.box_agent.fakes import START, W41, ZONE, Bench, sign_directory, signer
@@ -37,7 +38,7 @@ def test_the_week_s_tokens_are_fetched_once_and_are_genuine(consenting: Bench) -
     assert len(consenting.headend.asks) == 1
 
 
-def test_the_moment_of_asking_is_anywhere_in_the_week(tmp_path) -> None:
+def test_the_moment_of_asking_is_anywhere_in_the_week_but_its_last_day_and_a_half(tmp_path) -> None:
     moments = []
     for number in range(60):
         bench = Bench(tmp_path / str(number))
@@ -45,10 +46,20 @@ def test_the_moment_of_asking_is_anywhere_in_the_week(tmp_path) -> None:
         bench.consent()
         bench.agent.tick()
         row = bench.agent._store.connection().execute("SELECT due_ms FROM asks").fetchone()
-        moments.append((row[0] - to_ms(START)) / (END - to_ms(START)))
+        moments.append((row[0] - to_ms(START)) / (END - BEFORE_END_MS - to_ms(START)))
         bench.agent.close()
     assert all(0 <= one < 1 for one in moments)
     assert {int(one * 4) for one in moments} == {0, 1, 2, 3}
+
+
+def test_a_box_that_is_late_asks_in_what_is_left_of_the_week(tmp_path) -> None:
+    bench = Bench(tmp_path)
+    bench.enrol()
+    bench.consent()
+    bench.clock.advance_to(from_ms(END - BEFORE_END_MS // 2))
+    bench.agent.tick()
+    row = bench.agent._store.connection().execute("SELECT due_ms FROM asks").fetchone()
+    assert END - BEFORE_END_MS // 2 <= row[0] < END
 
 
 def test_after_a_crash_or_a_lost_answer_the_same_requests_are_sent(consenting: Bench) -> None:
