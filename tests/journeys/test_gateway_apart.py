@@ -4,12 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import requests
 
+from headend.analytics.line import CHORES_SECONDS
 from headend.app import open_headend
 from headend.installation import Installation
 from shared.anonymous import Fragment
@@ -20,6 +22,7 @@ from shared.tokens import Token, token_key_id
 from shared.weeks import Week
 from simulator.processes import _alive, free_port, wait_until
 from tests.headend.analytics.builders import fragment_request
+from tests.promises.test_no_door_out import Watch
 
 pytestmark = pytest.mark.journey
 
@@ -144,6 +147,19 @@ def test_it_serves_the_directory_and_nothing_of_the_other_sides(folder, gateway)
     assert requests.get(f"{gateway.url}/analytics/directory/{WEEK}", timeout=5).content == stored.envelope
     for path in ("/console/", "/billing/v1/catalogue", "/metrics", "/readyz"):
         assert requests.get(gateway.url + path, timeout=5).status_code == 404
+
+
+def test_it_opens_no_connection_whatever_it_is_asked(folder, gateway):
+    watch = Watch(gateway.process.pid, gateway.port)
+    try:
+        assert send(gateway, config_of(folder), paid(folder)).status == 200
+        for path in (f"/analytics/directory/{WEEK}", "/analytics/ohttp", "/nowhere"):
+            requests.get(gateway.url + path, timeout=5)
+        threading.Event().wait(CHORES_SECONDS + 1)
+    finally:
+        watch.close()
+    assert watch.looks > 20
+    assert watch.seen == set()
 
 
 def test_when_its_supervisor_is_killed_its_worker_ends(gateway):
