@@ -19,6 +19,10 @@ WITHHELD = (
     "Withheld is what its noise does not let tell from an empty cell, judging by the noisy value only, and "
     "every share of a whole that the noise may move by more than 15 %."
 )
+CHOSEN = (
+    "A small value is shown only if its noise made it large enough: the lower end of its interval allows for "
+    "that, and lies further down than its upper end lies up."
+)
 RECONCILED = (
     "One-minute measures of viewing are reconciled: what they share agrees, and their intervals are narrower"
     " for it. Minutes and reach, and shares of minutes, are other figures and are not."
@@ -76,6 +80,7 @@ class Told:
             found.all_boxes_is,
             f"{INTERVALS} {FLOORED}",
             WITHHELD,
+            CHOSEN,
             TIES,
             RECONCILED,
             WEEKS,
