@@ -4,14 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import requests
 
-from headend.analytics.line import CHORES_SECONDS
 from headend.app import open_headend
 from headend.installation import Installation
 from shared.anonymous import Fragment
@@ -56,9 +54,10 @@ class Gateway:
         self.process.wait(20)
 
 
-@pytest.fixture
-def folder(tmp_path):
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
     """An installation whose first week is over, with its directory published."""
+    tmp_path = tmp_path_factory.mktemp("apart")
     clock = ClockSteerer(tmp_path / "clock", datetime(2026, 10, 2, 12, tzinfo=UTC))
     made = [*HEADEND, "init", str(tmp_path / "headend"), "--simulated", "--clock", str(tmp_path / "clock")]
     subprocess.run(made, check=True, capture_output=True)
@@ -121,23 +120,23 @@ def paid(folder):
 def counted(folder):
     headend = analytics(folder)
     try:
-        return {one.measure: one.count for one in headend.analytics.store.accepted()}
+        return sum(one.count for one in headend.analytics.store.accepted())
     finally:
         headend.close()
 
 
 def test_a_fragment_is_counted_once_and_survives_a_kill_of_the_process_that_answered(folder, gateway):
-    config, token = config_of(folder), paid(folder)
+    config, token, before = config_of(folder), paid(folder), counted(folder)
     assert send(gateway, config, token).status == 200
     os.kill(gateway.worker(), signal.SIGKILL)
     gateway.process.wait(20)
-    assert counted(folder) == {"genre": 1}
+    assert counted(folder) == before + 1
     again = Gateway(folder)
     try:
         assert send(again, config, token).status == 200, "a duplicate gets the first answer again"
     finally:
         again.stop()
-    assert counted(folder) == {"genre": 1}
+    assert counted(folder) == before + 1
 
 
 def test_it_serves_the_directory_and_nothing_of_the_other_sides(folder, gateway):
@@ -149,15 +148,21 @@ def test_it_serves_the_directory_and_nothing_of_the_other_sides(folder, gateway)
         assert requests.get(gateway.url + path, timeout=5).status_code == 404
 
 
-def test_it_opens_no_connection_whatever_it_is_asked(folder, gateway):
+def test_it_opens_no_connection_whatever_it_is_asked_and_a_second_one_is_refused_beside_it(folder, gateway):
+    command = [*HEADEND, "gateway", str(folder), "--port", str(free_port())]
+    second = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     watch = Watch(gateway.process.pid, gateway.port)
     try:
         assert send(gateway, config_of(folder), paid(folder)).status == 200
         for path in (f"/analytics/directory/{WEEK}", "/analytics/ohttp", "/nowhere"):
             requests.get(gateway.url + path, timeout=5)
-        threading.Event().wait(CHORES_SECONDS + 1)
+        # It waits for a predecessor's end before it gives up: longer than the gateway's own chores are apart.
+        _, said = second.communicate(timeout=60)
     finally:
         watch.close()
+    assert second.returncode == 1
+    assert "another process serves" in said
+    assert gateway.answers()
     assert watch.looks > 20
     assert watch.seen == set()
 
@@ -169,17 +174,10 @@ def test_when_its_supervisor_is_killed_its_worker_ends(gateway):
     wait_until(lambda: not gateway.answers(), "silence", 10)
 
 
-def test_a_second_gateway_on_one_installation_is_refused(folder, gateway):
-    command = [*HEADEND, "gateway", str(folder), "--port", str(free_port())]
-    second = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert second.returncode == 1
-    assert "another process serves" in second.stderr
-    assert gateway.answers()
-
-
 def test_the_rest_is_served_beside_it_and_leaves_fragments_to_it(folder, gateway):
     port = free_port()
     command = [*HEADEND, "serve", str(folder), "--port", str(port), "--gateway-apart"]
+    before = counted(folder)
     beside = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
 
@@ -199,4 +197,4 @@ def test_the_rest_is_served_beside_it_and_leaves_fragments_to_it(folder, gateway
     finally:
         beside.terminate()
         beside.wait(20)
-    assert counted(folder) == {"genre": 1}
+    assert counted(folder) == before + 1
