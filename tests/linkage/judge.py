@@ -11,6 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import log, sqrt
 
+SHARED = 1.2
+"""A box's fragments share its times: with the times of boxes permuted, advantages spread by so much more than
+those of independent pairs would."""
 Bins = tuple[int, ...]
 """One whole number for each score."""
 
@@ -74,7 +77,7 @@ def judge(samples: Sequence[Sample], which: Sequence[int]) -> Judged:
         found.append(_right(judged, weight) - 0.5)
     pairs = sum(one.true for one in samples)
     false = len(samples) - pairs
-    return Judged(sum(found) / 2, sqrt((1 / pairs + 1 / false) / 12), pairs)
+    return Judged(sum(found) / 2, SHARED * sqrt((1 / pairs + 1 / false) / 12), pairs)
 
 
 def _right(samples: Sequence[Sample], weight: Weight) -> float:
