@@ -145,7 +145,7 @@ class Intake:
         self._clock = clock
         self._tally = tally
         self._random_bytes = random_bytes
-        self._together: Together[bytes, bytes] = Together(self._answer_group, GROUP_LIMIT)
+        self._together: Together[bytes, bytes] = Together(self.answer_all, GROUP_LIMIT)
 
     def answer(self, sealed: bytes) -> bytes:
         """Take a sealed fragment and give the sealed answer; it is counted, durably, before this returns.
@@ -177,17 +177,14 @@ class Intake:
         Raises:
             StorageError: the database failed, and nothing of the group was counted.
         """
-        return self._answer_group(group)
-
-    def close(self) -> None:
-        """Answer what is waiting, then take nothing more."""
-        self._together.close()
-
-    def _answer_group(self, group: list[bytes]) -> list[bytes | RefusedError]:
         proofs = [self._prove(sealed) for sealed in group]  # 1 to 4
         proved = [proof for proof in proofs if isinstance(proof, Proved)]
         verdicts = iter(self._store.count([proof.contribution for proof in proved]))  # 5 and 6
         return [self._tell(proof, next(verdicts)) if isinstance(proof, Proved) else proof for proof in proofs]
+
+    def close(self) -> None:
+        """Answer what is waiting, then take nothing more."""
+        self._together.close()
 
     def _prove(self, sealed: bytes) -> Proved | bytes | RefusedError:
         """Steps 1 to 4: what may be counted, else the sealed refusal, else why there is no seal to answer."""

@@ -12,7 +12,7 @@ from importlib.resources import files
 import msgspec
 from msgspec import Struct
 
-from headend.analytics.budget import statement
+from headend.analytics.budget import MICRO, statement
 from headend.installation import Settings
 from headend.records import markdown
 from headend.records.facts import facts
@@ -109,7 +109,7 @@ def _measures(settings: Settings) -> str:
             measure.kind.value,
             _cells(measure),
             str(measure.quota),
-            f"{measure.rho_micro / 1_000_000:g}",
+            f"{measure.rho_micro / MICRO:g}",
             f"{measure.sigma:.1f}",
             words.purposes[measure.purpose],
         ]

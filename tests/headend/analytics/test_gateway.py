@@ -316,7 +316,7 @@ def test_good_and_bad_fragments_in_one_group_do_not_touch_each_other(open_town: 
     sealed = [open_town.seal(request) for request in (good, bad, good)]
     broken = sealed[0][0][:-1] + bytes([sealed[0][0][-1] ^ 1])
     group = [sealed[0][0], broken, sealed[1][0], sealed[2][0]]
-    answers = open_town.side.intake._answer_group(group)
+    answers = open_town.side.intake.answer_all(group)
     assert isinstance(answers[1], BrokenSealError)
     opened = [
         decode_response(context.open_response(answer)).status
