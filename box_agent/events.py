@@ -20,13 +20,15 @@ class BadEventError(StbError):
 class Item(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """What is played. `ref` tells two items apart on this box; it is deleted with the week.
 
-    `genre` is a DVB content descriptor byte or the name of a viewing genre.
+    `genre` is a DVB content descriptor byte or the name of a viewing genre. `channel` is the guide's id of a
+    channel: where the guide knows what was on, its genre counts instead.
     """
 
     kind: Literal["live", "recording", "catchup", "vod"]
     genre: Annotated[int, Meta(ge=0, le=255)] | Annotated[str, Meta(max_length=32)] = "other"
     broadcast_day: date | None = None
     ref: Annotated[str, Meta(max_length=128)] = ""
+    channel: Annotated[str, Meta(max_length=128)] = ""
 
     def __post_init__(self) -> None:
         if isinstance(self.genre, str) and self.genre not in GENRES:
