@@ -1,165 +1,62 @@
-"""The command line: `box-agent run` beside the box's software, and questions to it.
+"""The command `box-agent`. `run` starts the agent; everything else is a question, see `box_agent.commands`.
 
-A question is put to the running agent; if none runs, the store is opened for it.
+`box-agent run` takes events before it has imported most of itself, if the environment says where its files
+are, as the service unit does; see docs/box.md.
 """
 
-import fcntl
-import json
-import logging
+from __future__ import annotations
+
+import gc
 import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
-from box_agent.app import Agent
-from box_agent.lines import HttpAnonymousLine, HttpNamedLine
-from box_agent.local_socket import SocketServer, answer, ask
-from box_agent.questions import parser, request
-from box_agent.service import Service
-from box_agent.settings import BoxSettings, read_settings
-from shared.clock import Clock
-from shared.errors import StbError
-from shared.system_clock import SteeredClock, SystemClock
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-TICK_SECONDS = 5
-_LOG = logging.getLogger("box_agent")
-_LOCK = "lock"
+    from box_agent.starting import Places
 
-
-class AlreadyRunningError(StbError):
-    """Another agent holds this state directory."""
+RUN = "run"
+_CONFIG = "--config"
+DEFAULT_CONFIG = "/etc/box-agent.toml"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; answers with the exit status: 0 done, 1 refused, 2 wrong usage or settings."""
-    told = parser().parse_args(arguments)
-    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", level=logging.INFO)
-    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it tells each of its ticks
-    try:
-        settings = read_settings(Path(told.config))
-        if told.command == "run":
-            return run(settings)
-        return _question(settings, request(told), as_json=told.json)
-    except StbError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
+    """Run a command; exit status: 0 done, 1 refused, 2 wrong usage or settings, 3 a damaged store."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    config = _asks_to_run(given)
+    if config is None:
+        from box_agent.commands import ask
+
+        return ask(given)
+    places = _places()
+    if places is None:
+        from box_agent.running import run
+
+        return run(config)
+    from box_agent.starting import start_and_run
+
+    return start_and_run(config, places)
 
 
-def run(settings: BoxSettings) -> int:
-    """Serve the socket and tick until SIGTERM or SIGINT.
-
-    Raises:
-        AlreadyRunningError: another agent holds the state directory.
-    """
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    with _locked(settings.state()):
-        service = build(settings)
-        server = SocketServer(settings.socket(), service)
-        threading.Thread(target=server.serve_forever, daemon=True, name="socket").start()
-        _LOG.info("ready")
-        try:
-            _tick_until(stop, service)
-        finally:
-            server.shutdown()
-            server.server_close()
-            settings.socket().unlink(missing_ok=True)
-            service.close()
-    return 0
+def _asks_to_run(given: list[str]) -> str | None:
+    """The settings' file if this is plainly `run`; anything else is for the full reader of arguments."""
+    if given == [RUN]:
+        return DEFAULT_CONFIG
+    if len(given) == len((_CONFIG, "FILE", RUN)) and (given[0], given[2]) == (_CONFIG, RUN):
+        return given[1]
+    return None
 
 
-def build(settings: BoxSettings) -> Service:
-    """A service over the real lines and the clock that the settings name."""
-    clock: Clock = SystemClock()
-    if settings.steered_clock is not None:
-        clock = SteeredClock(Path(settings.steered_clock))
-    lines = (
-        HttpNamedLine(settings.headend_url, settings.ca_file),
-        HttpAnonymousLine(settings.relay_url, settings.ca_file),
-    )
-    return Service(
-        lambda given: Agent(settings, given, clock), lines, steered=settings.steered_clock is not None
-    )
+def _places() -> Places | None:
+    """Where the files are, if the environment says all of it; else the settings have to be read first."""
+    told = [os.environ.get(f"BOX_AGENT_{name}") for name in ("STATE_DIR", "SOCKET_PATH", "CONSENT_FILE")]
+    if not all(told) or os.environ.get("BOX_AGENT_STEERED_CLOCK"):
+        return None
+    gc.disable()  # until the first event is taken: imports make nothing that could be collected
+    from box_agent.starting import Places
 
-
-def _tick_until(stop: threading.Event, service: Service) -> None:
-    from apscheduler.schedulers.background import BackgroundScheduler
-
-    clock = SystemClock()
-    ticked = [clock.monotonic()]
-
-    def tick() -> None:
-        ticked[0] = clock.monotonic()
-        service.tick()
-
-    scheduler = BackgroundScheduler(timezone="UTC")
-    scheduler.add_job(
-        tick,
-        "interval",
-        seconds=TICK_SECONDS,
-        jitter=TICK_SECONDS,  # a beat of its own would be a box's mark: what it sends keeps it for days
-        id="tick",
-        max_instances=1,
-        coalesce=True,
-        misfire_grace_time=None,
-    )
-    scheduler.start()
-    while not stop.wait(TICK_SECONDS):
-        # A wall clock that is set back would stop the scheduler until it has caught up.
-        if clock.monotonic() - ticked[0] > 3 * TICK_SECONDS:
-            scheduler.reschedule_job("tick", trigger="interval", seconds=TICK_SECONDS, jitter=TICK_SECONDS)
-    scheduler.shutdown(wait=False)
-
-
-@contextmanager
-def _locked(state: Path) -> Iterator[None]:
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    held = os.open(state / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(held)
-        raise AlreadyRunningError(f"another agent holds {state}") from error
-    try:
-        yield
-    finally:
-        os.close(held)
-
-
-def _question(settings: BoxSettings, request: dict[str, Any], *, as_json: bool) -> int:
-    try:
-        found = ask(settings.socket(), request)
-    except (FileNotFoundError, ConnectionRefusedError):
-        with _locked(settings.state()):
-            service = build(settings)
-            found = json.loads(answer(service, json.dumps(request).encode()))
-            service.close()
-    if as_json:
-        sys.stdout.write(json.dumps(found) + "\n")
-    elif found["ok"]:
-        sys.stdout.write(_in_lines(found["result"]) + "\n")
-    else:
-        sys.stderr.write(f"{found['error']}: {found['detail']}\n")
-    return 0 if found["ok"] else 1
-
-
-def _in_lines(found: object, indent: str = "") -> str:
-    if isinstance(found, dict):
-        return "\n".join(
-            f"{indent}{name}:\n{_in_lines(value, indent + '  ')}"
-            if isinstance(value, dict | list) and value
-            else f"{indent}{name}: {_in_lines(value, '')}"
-            for name, value in found.items()
-        )
-    if isinstance(found, list):
-        return "\n\n".join(_in_lines(entry, indent) for entry in found) or f"{indent}none"
-    words = {True: "yes", False: "no", None: "none"}
-    return words[found] if found is None or isinstance(found, bool) else f"{indent}{found}"
+    return Places(*(one or "" for one in told))
 
 
 if __name__ == "__main__":

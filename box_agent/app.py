@@ -10,17 +10,18 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from box_agent.chance import RandomBytes, below
-from box_agent.consent import Answer, Consent, Shown
+from box_agent.consent import Answer, Shown
+from box_agent.core import Core
+from box_agent.dues import asked_state, is_rolled_up, named_due_ms, outbox_due_ms, refill_due_ms
 from box_agent.events import Event
 from box_agent.lines import AnonymousLine, NamedLine
 from box_agent.pin import Pin
-from box_agent.recorder import Recorder
 from box_agent.sentlog import Sent, SentLog
 from box_agent.settings import BoxSettings
-from box_agent.store import ANONYMOUS_TABLES, MEETING_TABLES, NAMED_TABLES, STORE_NAME, Store
+from box_agent.store import MEETING_TABLES, NAMED_TABLES
 from box_agent.wallet import Wallet
 from shared.clock import Clock, from_ms, to_ms
-from shared.notice import notice_text, notice_version
+from shared.notice_version import notice_version
 from shared.weeks import Week
 
 if TYPE_CHECKING:
@@ -62,21 +63,25 @@ class Agent:
         lines: tuple[NamedLine, AnonymousLine],
         clock: Clock,
         random_bytes: RandomBytes = os.urandom,
+        core: Core | None = None,
     ) -> None:
         self._settings = settings
         self._lines = lines
         self._clock = clock
         self._random_bytes = random_bytes
-        self._store = Store(settings.state() / STORE_NAME)
-        door = self._store.door(ANONYMOUS_TABLES)
-        self._consent = Consent(door, settings.consent_witness())
-        self._pin = Pin(door, random_bytes)
-        self._recorder = Recorder(door, self._consent, clock)
-        self._log = SentLog(door, settings.sentlog_retention_days)
+        core = core or Core(settings.state_dir, settings.consent_witness(), clock)
+        self._store, self._consent, self._recorder = core.store, core.consent, core.recorder
+        self._named = core.store.door(NAMED_TABLES)
+        self._pin = Pin(core.door, random_bytes)
+        self._log = SentLog(core.door, settings.sentlog_retention_days)
         self._paths: _Paths | None = None
         self._pruned_ms = 0
-        # When each path has something to do: at first at once, since nobody has looked yet.
-        self._due = dict.fromkeys(_PATHS, to_ms(clock.now()))
+        # When each path has something to do.
+        self._due = dict.fromkeys(_PATHS, _NEVER_MS)
+        self._plan()
+        last_week = Week.of(clock.now(), settings.timezone()).plus(-1)
+        if self._consent.active() and not is_rolled_up(core.door, last_week):
+            self._due["outbox"] = to_ms(clock.now())  # a week may have ended while nobody looked
 
     # What the household does.
 
@@ -146,6 +151,8 @@ class Agent:
 
     def notice(self, language: str | None = None) -> Notice:
         """The notice that consent is asked to, in the settings' language if none is said."""
+        from shared.notice import notice_text
+
         return Notice(notice_version(), notice_text(language or self._settings.language))
 
     def sent(self, language: str | None = None) -> list[Sent]:
@@ -171,14 +178,17 @@ class Agent:
 
     def status(self) -> dict[str, Any]:
         """How the agent stands, for a person or a script; see docs/box.md."""
-        from box_agent.sessions import viewing_sessions
+        from box_agent.sessions import settle
         from box_agent.status import status
 
         now = self._clock.now()
         week = Week.of(now, self._settings.timezone())
-        found = status(self._store, self._consent, str(week), self._open().refill.state(week))
+        asked = asked_state(self._named, week)
+        found = status(self._store, self._consent, str(week), asked)
         # A figure that capping leaves behind: how long the box showed something to nobody.
-        cut_ms = sum(session.cut_ms for session in viewing_sessions(self._recorder.events(), to_ms(now)))
+        runs = [run.events for run in self._recorder.runs()]
+        cut_ms = sum(session.cut_ms for session in settle(runs, to_ms(now), to_ms(now))[0])
+        found["anonymous"] |= {"events": self._recorder.on_hand(), "dropped": self._recorder.dropped}
         return found | {"next_due": _text(self.next_due()), "cut_minutes": cut_ms // 60_000}
 
     # What the operator and time do.
@@ -193,7 +203,7 @@ class Agent:
 
     def tick(self) -> None:
         """Do everything that is due now; cheap when nothing is."""
-        self._recorder.flush_old()
+        self._recorder.tick()
         now = self._clock.now()
         if self._consent.lapse(now):
             self._recorder.forget()
@@ -233,17 +243,20 @@ class Agent:
     close = park
 
     def _plan(self, *changed: str) -> None:
-        paths = self._open()
-        consenting = self._consent.active()
         for path in changed or _PATHS:
-            due = None
-            if path == "named":
-                due = paths.submission.next_due_ms()
-            elif consenting and path == "refill":
-                due = paths.refill.next_due_ms(self._clock.now())
-            elif consenting:
-                due = paths.outbox.next_due_ms()
+            due = self._due_ms(path)
             self._due[path] = _NEVER_MS if due is None else due
+
+    def _due_ms(self, path: str) -> int | None:
+        if path == "named":
+            return named_due_ms(self._named)
+        if not self._consent.active():
+            return None
+        if path == "outbox":
+            return outbox_due_ms(self._recorder.door)
+        now, zone = self._clock.now(), self._settings.timezone()
+        covered = self._consent.covers(to_ms(Week.of(now, zone).start(zone)))
+        return refill_due_ms(self._named, zone, now, covered=covered)
 
     def _prune(self, paths: _Paths, now: datetime) -> None:
         if to_ms(now) - self._pruned_ms >= _PRUNE_EVERY_MS:
@@ -266,7 +279,7 @@ class Agent:
         from box_agent.submission import Submission
 
         settings, (named_line, anonymous_line) = self._settings, self._lines
-        named = self._store.door(NAMED_TABLES)
+        named = self._named
         identity = Identity(named)
         ordering = Ordering(named, identity, self._clock, settings.catalogue_key)
         pinned = Pinned(settings.directory_key, settings.issuer, settings.zone)
@@ -279,7 +292,7 @@ class Agent:
             ordering,
             Submission(named, (identity, ordering), named_line, below(draws), settings.heartbeat_hours),
             Refill(named, (identity, wallet, named_line), pinned, draws, covers),
-            Outbox(self._store.door(ANONYMOUS_TABLES), parts, anonymous_line, place, draws),
+            Outbox(self._recorder.door, parts, anonymous_line, place, draws),
         )
 
 

@@ -8,24 +8,26 @@ The answer stands twice: in the store, and in a witness beside it. Where they di
 from an older copy or a write was cut short, and the refusal of the two counts.
 """
 
-import hashlib
-import os
-from dataclasses import dataclass, replace
-from datetime import datetime
-from pathlib import Path
+from __future__ import annotations
 
-import msgspec
+import json
+import os
 
 from box_agent.chance import DAY_MS
-from box_agent.store import Door
+from box_agent.lean import NamedTuple
+from box_agent.store import Door, StoreError
 from shared.clock import to_ms
 from shared.errors import StbError
-from shared.notice import LANGUAGES, notice_text
-from shared.register import notice_version
+from shared.notice_version import notice_version
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import datetime
+
 
 # What a withdrawal destroys: running viewing, everything queued, every token and all that could make one.
 _DROPPED = (
-    "DELETE FROM events",
+    "DELETE FROM viewing",
     "DELETE FROM ordered",
     "DELETE FROM outbox",
     "DELETE FROM wallet",
@@ -50,8 +52,7 @@ class NoConsentError(StbError):
     """There is no consent in force that somebody could be reminded of."""
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """The answer in force: since when (Unix milliseconds), to which notice, and when last reminded of."""
 
     granted: bool
@@ -65,8 +66,7 @@ class Answer:
         return self.reminded_ms + REMINDED_EVERY_MS if self.granted else 0
 
 
-@dataclass(frozen=True)
-class Shown:
+class Shown(NamedTuple):
     """How an answer was given: by what (such as "remote control"), and the language of the notice shown."""
 
     how: str
@@ -78,6 +78,8 @@ class Shown:
         Raises:
             BadConsentError: `how` has not 1 to 64 characters, or the notice has no such language.
         """
+        from shared.words import LANGUAGES
+
         if not 1 <= len(self.how) <= MAX_HOW:
             raise BadConsentError(f"how the answer was given has 1 to {MAX_HOW} characters")
         if self.language not in LANGUAGES:
@@ -85,6 +87,10 @@ class Shown:
 
     def digest(self) -> str:
         """The SHA-256 of the text that was shown, in hex."""
+        import hashlib
+
+        from shared.notice import notice_text
+
         return hashlib.sha256(notice_text(self.language).encode()).hexdigest()
 
 
@@ -94,43 +100,60 @@ _NEVER_ASKED = Answer(granted=False, notice=0, since_ms=0)
 class Witness:
     """The answer in a file of its own, written whole or not at all."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = os.fspath(path)
 
     def read(self) -> Answer | None:
         """What it says; None if there is none. What cannot be read counts as a refusal."""
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=Answer)
+            with open(self._path, "rb") as file:  # noqa: PTH123 (see box_agent.store)
+                return _answer(json.load(file))
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        except (OSError, ValueError, RecursionError):
             return _NEVER_ASKED
 
     def write(self, answer: Answer) -> None:
-        """Keep an answer, durably."""
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = self._path.with_suffix(".new")
-        with fresh.open("wb") as file:
-            file.write(msgspec.json.encode(answer))
+        """Keep an answer, durably.
+
+        Raises:
+            OSError: the disk is full or takes no writing; what stood there stands there still.
+        """
+        at = os.path.dirname(self._path)  # noqa: PTH120 (see box_agent.store)
+        os.makedirs(at, mode=0o700, exist_ok=True)  # noqa: PTH103 (likewise)
+        fresh = f"{self._path}.new"
+        with open(fresh, "wb") as file:  # noqa: PTH123 (likewise)
+            file.write(json.dumps(answer._asdict()).encode())
             file.flush()
             os.fsync(file.fileno())
-        fresh.replace(self._path)
-        folder = os.open(self._path.parent, os.O_RDONLY)
+        os.replace(fresh, self._path)  # noqa: PTH105 (likewise)
+        folder = os.open(at, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
 
 
+def _answer(found: object) -> Answer:
+    kinds = {"granted": bool, "notice": int, "since_ms": int, "reminded_ms": int}
+    if not isinstance(found, dict) or any(type(found[name]) is not kinds.get(name) for name in found):
+        raise ValueError("no answer")
+    try:
+        return Answer(**found)
+    except TypeError as error:
+        raise ValueError("no answer") from error
+
+
 class Consent:
     """The answer of this box's household, kept over restarts, updates and restored stores."""
 
-    def __init__(self, door: Door, witness: Path) -> None:
+    def __init__(self, door: Door, witness: str | os.PathLike[str]) -> None:
         self._door = door
         self._witness = Witness(witness)
         row = door.row("SELECT granted, notice, since_ms, reminded_ms FROM consent")
         # Kept in memory because it is asked before every event; only this object changes it.
         self._answer = Answer(bool(row[0]), row[1], row[2], row[3]) if row else _NEVER_ASKED
+        self._owed: tuple[str, Answer, Shown, datetime] | None = None
         self._agree()
 
     @property
@@ -185,12 +208,14 @@ class Consent:
         shown.check()
         if not self.active():
             raise NoConsentError("there is no consent in force")
-        answer = replace(self._answer, reminded_ms=to_ms(at))
+        answer = self._answer._replace(reminded_ms=to_ms(at))
         self._record(REMINDED, answer, shown, at)
         self._witness.write(answer)
 
     def lapse(self, at: datetime) -> bool:
         """Let a consent lapse that was given to another notice, or not reminded of; whether it did."""
+        if self.owes:
+            self.settle()
         overdue = to_ms(at) >= self._answer.reminded_ms + LAPSES_AFTER_MS
         if not self._answer.granted or (self.active() and not overdue):
             return False
@@ -204,21 +229,42 @@ class Consent:
             return
         if not (told.granted and self._answer.granted):
             self._drop()
-            self._answer = replace(told if self._answer.granted else self._answer, granted=False)
+            self._answer = (told if self._answer.granted else self._answer)._replace(granted=False)
         elif told.since_ms != self._answer.since_ms:  # between two yeses lies a no, so nothing stays
             self._drop()
             self._answer = max(told, self._answer, key=lambda one: one.since_ms)
         self._keep()
 
     def _refuse(self, act: str, shown: Shown, at: datetime) -> None:
-        now = to_ms(at)
-        answer = replace(self._answer, granted=False, since_ms=now, reminded_ms=0)
-        if self._answer.granted:
-            self._witness.write(answer)  # first, so that a no that was cut short is one
+        before = self._answer
+        answer = before._replace(granted=False, since_ms=to_ms(at), reminded_ms=0)
+        # In memory first: the box is silent from now on, whatever the disk says.
+        self._answer = answer if before.granted else before
+        self._owed = (act, answer, shown, at) if before.granted else self._owed
+        self.settle()
+
+    def settle(self) -> None:
+        """Make a refusal durable that the disk has not taken yet, and destroy what it refuses.
+
+        Raises:
+            StoreError: the disk does not take it now either.
+        """
+        try:
+            if self._owed is not None:
+                self._witness.write(self._owed[1])  # first, so that a no that was cut short is one
+        except OSError as error:
+            raise StoreError(f"the refusal is in force, but not durable: {error.strerror}") from error
         with self._door.transaction():
             self._drop()
-            if self._answer.granted:
+            if self._owed is not None:
+                act, answer, shown, at = self._owed
                 self._record(act, answer, shown, at)
+        self._owed = None
+
+    @property
+    def owes(self) -> bool:
+        """Whether a refusal is in force that is not durable yet."""
+        return self._owed is not None
 
     def _drop(self) -> None:
         with self._door.transaction():

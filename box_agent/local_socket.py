@@ -1,35 +1,23 @@
-"""The agent's door for the box's other software: a Unix socket, one JSON object a line each way.
+"""What the box's other software may ask of the agent, apart from telling events; see docs/box.md.
 
-Named so that it does not hide the standard library's `socket`. See docs/box.md for every operation.
+Each request is one JSON object with an `op`; `box_agent.front` answers those of events.
 """
 
-import contextlib
-import logging
-import os
-import re
-import socket
-import socketserver
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
 from box_agent.app import Agent
-from box_agent.events import Event
+from box_agent.consent import Answer
+from box_agent.front import BadRequestError
 from box_agent.service import Service
 from shared.errors import StbError
 from shared.named import Evidence
 
-MAX_LINE = 16 * 1024
-_LOG = logging.getLogger(__name__)
 _Text = Annotated[str, Meta(min_length=1, max_length=128)]
 _Language = Literal["en", "nl", "fr"]
-
-
-class BadRequestError(StbError):
-    """A request of another form than docs/box.md says."""
 
 
 class NotSteeredError(StbError):
@@ -38,12 +26,6 @@ class NotSteeredError(StbError):
 
 class _Op(Struct, forbid_unknown_fields=True, tag_field="op"):
     pass
-
-
-class ReportEvent(_Op, tag="event"):
-    """A player's event."""
-
-    event: Event
 
 
 class PlaceOrder(_Op, tag="order"):
@@ -132,8 +114,7 @@ class Tick(_Op, tag="tick"):
 
 
 Operation = (
-    ReportEvent
-    | PlaceOrder
+    PlaceOrder
     | ReportDelivery
     | SetConsent
     | Reminded
@@ -158,40 +139,25 @@ _SHOW: dict[type, Callable[[Agent], object]] = {
 }
 
 
-def answer(service: Service, line: bytes) -> bytes:
-    """Answer one request; a refusal has a name, is counted, and has changed nothing."""
-    try:
-        result = _perform(service, _read(line))
-    except StbError as error:
-        name = error_name(error)
-        service.refused[name] += 1
-        return _encode({"ok": False, "error": name, "detail": str(error)})
-    return _encode({"ok": True, "result": result})
+def perform(service: Service, line: bytes) -> bytes:
+    """Do what one request asks for; answers with its line.
 
-
-def error_name(error: StbError) -> str:
-    """The name under which an error is answered and counted.
-
-    >>> error_name(BadRequestError())
-    'bad-request'
+    Raises:
+        BadRequestError: it has another form.
+        StbError: it was refused, and has changed nothing.
     """
-    words = re.findall("[A-Z][a-z]*", type(error).__name__.removesuffix("Error"))
-    return "-".join(words).lower()
-
-
-def _read(line: bytes) -> object:
-    if len(line) > MAX_LINE:
-        raise BadRequestError(f"a request has at most {MAX_LINE} bytes")
     try:
-        return _DECODER.decode(line)
+        wanted = _DECODER.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequestError(str(error)) from error
+    result = _perform(service, wanted)
+    if isinstance(result, Answer):
+        result = result._asdict()
+    return msgspec.json.encode({"ok": True, "result": result}) + b"\n"
 
 
 def _perform(service: Service, wanted: object) -> object:
     match wanted:
-        case ReportEvent(event=event):
-            return {"kept": service.do(lambda agent: agent.report(event))}
         case PlaceOrder(offer=offer, evidence=evidence, promotion=promotion):
             return service.do(lambda agent: agent.place_order(offer, evidence, promotion))
         case ReportDelivery(order=order, outcome=outcome):
@@ -233,54 +199,3 @@ def _show(service: Service, wanted: object) -> object:
             return service.do(lambda agent: agent.show_sent(pin, language))
         case _:
             return service.do(_SHOW[type(wanted)])
-
-
-def _encode(found: dict[str, object]) -> bytes:
-    return msgspec.json.encode(found) + b"\n"
-
-
-class _Handler(socketserver.StreamRequestHandler):
-    server: "SocketServer"
-
-    def handle(self) -> None:
-        while line := self.rfile.readline(MAX_LINE + 2):
-            try:
-                said = answer(self.server.service, line.rstrip(b"\n"))
-            except Exception as error:  # noqa: BLE001 (whatever went wrong, an answer is owed and the agent goes on)
-                _LOG.error("a request failed: %s", type(error).__name__)
-                said = _encode({"ok": False, "error": "internal", "detail": "see the agent's log"})
-            with contextlib.suppress(OSError):  # whoever asked may have gone
-                self.wfile.write(said)
-            if not line.endswith(b"\n"):
-                return  # too long, or cut off: what follows would be read out of step
-
-
-class SocketServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    """Listens at a path that only the agent's own user may open."""
-
-    daemon_threads = True
-
-    def __init__(self, path: Path, service: Service) -> None:
-        self.service = service
-        path.unlink(missing_ok=True)  # left by a kill; the state directory's lock says nobody listens
-        before = os.umask(0o177)
-        try:
-            super().__init__(str(path), _Handler)
-        finally:
-            os.umask(before)
-
-
-def ask(path: Path, request: dict[str, Any], timeout_s: float = 90.0) -> dict[str, Any]:
-    """Ask a running agent.
-
-    Raises:
-        ConnectionRefusedError: nobody listens there.
-        FileNotFoundError: likewise.
-    """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(timeout_s)
-        connection.connect(str(path))
-        connection.sendall(msgspec.json.encode(request) + b"\n")
-        with connection.makefile("rb") as answers:
-            found: dict[str, Any] = msgspec.json.decode(answers.readline())
-            return found

@@ -4,6 +4,7 @@ Every table is STRICT and belongs to one group, see `box_agent.store`. Times are
 """
 
 import sqlite3
+import zlib
 
 from sqlite_utils import Database, Migrations
 
@@ -98,6 +99,16 @@ CREATE TABLE pin (                 -- one row: what the household shows before i
 ) STRICT;
 """
 
+_BATCHES = """
+CREATE TABLE viewing (             -- the running week's player events, as many as were written at once
+  id INTEGER PRIMARY KEY,
+  run INTEGER NOT NULL,            -- stretches in which the clock went on without a jump, in order
+  boot TEXT NOT NULL,              -- which start of the box it was, as far as this box tells
+  first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, events INTEGER NOT NULL,
+  body BLOB NOT NULL               -- deflated JSON
+) STRICT;
+"""
+
 _migrations = Migrations("box")
 
 
@@ -120,6 +131,24 @@ def proof(db: Database) -> None:
     """Consent's reminders, its proof with the text that was shown, and the PIN before the log."""
     for statement in _statements(_PROOF):
         db.execute(statement)
+
+
+@_migrations()
+def batches(db: Database) -> None:
+    """Player events are kept by what is written at once: a fraction of the flash memory's pages."""
+    for statement in _statements(_BATCHES):
+        db.execute(statement)
+    rows = db.execute("SELECT at_ms, body FROM events ORDER BY at_ms").fetchall()
+    for start in range(0, len(rows), _BATCH):
+        part = rows[start : start + _BATCH]
+        row = (part[0][0], part[-1][0], len(part), zlib.compress(b",".join(body for _, body in part)))
+        db.execute(
+            "INSERT INTO viewing (run, boot, first_ms, last_ms, events, body) VALUES (1, '', ?, ?, ?, ?)", row
+        )
+    db.execute("DROP TABLE events")
+
+
+_BATCH = 64
 
 
 def migrate(connection: sqlite3.Connection) -> None:

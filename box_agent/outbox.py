@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo
 from box_agent.alarms import Alarms
 from box_agent.chance import HOUR_MS, RandomBytes, below, moment
 from box_agent.consent import Consent
-from box_agent.events import Event, pack
+from box_agent.dues import WAITING, is_rolled_up
 from box_agent.lines import AnonymousLine, LineDownError, RefusedError
+from box_agent.programmes import Programmes, no_guide, split
 from box_agent.published import OpenDirectory, Pinned, open_directory
 from box_agent.recorder import Recorder
 from box_agent.rollup import Viewed, fragments
@@ -22,7 +23,8 @@ from box_agent.sealing import UnreadableAnswerError, seal_fragment
 from box_agent.sentlog import COUNTED, REFUSED, UNANSWERED, SentLog, in_words
 from box_agent.sessions import MINUTE_MS, ViewingSession, clock_minutes, settle
 from box_agent.store import Door
-from box_agent.wallet import DIFFERS, EQUAL, WAITING, Wallet
+from box_agent.viewing import Run
+from box_agent.wallet import DIFFERS, EQUAL, Wallet
 from shared.anonymous import Fragment
 from shared.clock import to_ms
 from shared.directory import BadDirectoryError
@@ -44,10 +46,11 @@ MOST_TRIES = 4
 
 @dataclass(frozen=True)
 class Place:
-    """What the anonymous path knows of the installation: what to trust, and where the set stands."""
+    """What the anonymous path knows of the installation: what to trust, where the set stands, the guide."""
 
     pinned: Pinned
     postal_area: str
+    programmes: Programmes = no_guide
 
 
 @dataclass(frozen=True)
@@ -80,15 +83,6 @@ class Outbox:
         self._random_below = below(random_bytes)
         self._wallet = Wallet(door)
         self._alarms = Alarms(door, "anonymous")
-
-    def next_due_ms(self) -> int | None:
-        """When something is due next, apart from the start of the next week."""
-        rows = self._door.rows(
-            "SELECT min(due_ms) FROM outbox UNION ALL SELECT min(coalesce(relay_ms, 0)) FROM directories"
-            " WHERE verdict = ? AND week NOT IN (SELECT week FROM wallet WHERE pending IS NOT NULL)",
-            (WAITING,),
-        )
-        return min((row[0] for row in rows if row[0] is not None), default=None)
 
     def run(self, now: datetime) -> None:
         """Do what is due. Without consent that is nothing."""
@@ -140,15 +134,19 @@ class Outbox:
 
     def _roll_up_last_week(self, now: datetime) -> None:
         week = Week.of(now, self._zone).plus(-1)
-        if self._door.row("SELECT 1 FROM rolled WHERE week = ?", (str(week),)):
+        if is_rolled_up(self._door, week):
             return
         verdict = self._door.row("SELECT verdict FROM directories WHERE week = ?", (str(week),))
         covered = self._consent.covers(to_ms(week.start(self._zone)))
         if covered and verdict == (WAITING,):
             return  # the tokens or the relay's directory may still come before the week closes
-        sessions, running = settle(self._recorder.events(), to_ms(week.end(self._zone)), to_ms(now))
+        runs = self._recorder.runs()
+        end_ms = to_ms(week.end(self._zone))
+        sessions, needed = settle([run.events for run in runs], end_ms, to_ms(now))
+        sessions = split(sessions, self._place.programmes)
         told = self._roll_up(week, sessions) if covered and verdict == (EQUAL,) else []
-        self._forget(week, now, (told, running))
+        still = [Run(run.number, events) for run, events in zip(runs, needed, strict=True)]
+        self._forget(week, now, (told, still))
 
     def _roll_up(self, week: Week, sessions: list[ViewingSession]) -> list[_Waiting]:
         found = self._open(week)
@@ -180,9 +178,9 @@ class Outbox:
         )
         return Viewed(minutes, [genre for (genre,) in rows], region)
 
-    def _forget(self, week: Week, now: datetime, left: tuple[list[_Waiting], list[Event]]) -> None:
+    def _forget(self, week: Week, now: datetime, left: tuple[list[_Waiting], list[Run]]) -> None:
         end_ms = to_ms(week.end(self._zone))
-        waiting, running = left
+        waiting, still = left
         with self._door.transaction():
             self._door.write_many(
                 "INSERT INTO outbox (week, measure, cell, value, words, token, due_ms, tries)"
@@ -190,12 +188,7 @@ class Outbox:
                 [(*_columns(one), self._moment(week, now)) for one in waiting],
             )
             self._wallet.drop_tokens(str(week))
-            self._door.write("DELETE FROM events WHERE at_ms < ?", (end_ms,))
-            self._door.write_many(
-                "INSERT OR IGNORE INTO events (at_ms, body) VALUES (?, ?)",
-                [(event.at_ms, pack(event)) for event in running],
-            )
-            self._door.write("DELETE FROM ordered WHERE at_ms < ?", (end_ms,))
+            self._recorder.forget_before(end_ms, still)
             self._door.write("DELETE FROM rolled")
             self._door.write("INSERT INTO rolled (week) VALUES (?)", (str(week),))
 

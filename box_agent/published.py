@@ -13,7 +13,8 @@ from shared.directory import MAX_DIRECTORY, BadDirectoryError, Directory, read_d
 from shared.dsse import DsseError, PayloadType, public_from_text, verify
 from shared.errors import StbError
 from shared.named import Catalogue, Offer, Promotion, UnreadableMessageError, read
-from shared.register import Profile, notice_version
+from shared.notice_version import notice_version
+from shared.register import Profile
 from shared.weeks import Week
 
 MAX_CATALOGUE = 8 * 1024 * 1024

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from box_agent.alarms import Alarms
 from box_agent.chance import HOUR_MS, RandomBytes, below, full_jitter, moment
+from box_agent.dues import ASKED, PLANNED, asked_state
 from box_agent.identity import Identity, NotEnrolledError
 from box_agent.lines import LineDownError, NamedLine, RefusedError
 from box_agent.published import OpenDirectory, Pinned, open_directory
@@ -30,7 +31,7 @@ BEFORE_END_MS = 36 * HOUR_MS
 box that waited for it would begin to send later than others."""
 BACKOFF_BASE_MS = HOUR_MS // 2
 BACKOFF_MOST_MS = 6 * HOUR_MS
-PLANNED, ASKED, GRANTED, REFUSED, MISSED = "planned", "asked", "granted", "refused", "missed"
+GRANTED, REFUSED, MISSED = "granted", "refused", "missed"
 
 
 @dataclass(frozen=True)
@@ -61,20 +62,6 @@ class Refill:
         self._covers = covers
         self._alarms = Alarms(door, "named")
 
-    def next_due_ms(self, now: datetime) -> int:
-        """When something is due next: a plan for this week, an asking, or the next week's plan."""
-        week = Week.of(now, self._zone)
-        if self._covers(to_ms(week.start(self._zone))) and self.state(week) is None:
-            return to_ms(now)
-        row = self._door.row("SELECT min(due_ms) FROM asks WHERE state IN (?, ?)", (PLANNED, ASKED))
-        next_week = to_ms(week.end(self._zone))
-        return next_week if row is None or row[0] is None else min(next_week, int(row[0]))
-
-    def state(self, week: Week) -> str | None:
-        """How the asking of a week stands: planned, asked, granted, refused or missed."""
-        row = self._door.row("SELECT state FROM asks WHERE week = ?", (str(week),))
-        return row[0] if row else None
-
     def run(self, now: datetime) -> None:
         """Plan this week's asking, and ask if its moment has come."""
         self._plan(Week.of(now, self._zone), now)
@@ -86,7 +73,7 @@ class Refill:
             self._step(_Ask(Week.parse(week), due_ms, tries, state), now)
 
     def _plan(self, week: Week, now: datetime) -> None:
-        if not self._covers(to_ms(week.start(self._zone))) or self.state(week) is not None:
+        if not self._covers(to_ms(week.start(self._zone))) or asked_state(self._door, week) is not None:
             return
         self._write(_Ask(week, self._moment(week, now), 0, PLANNED))
         self._door.write("DELETE FROM asks WHERE week < ?", (str(week.plus(-4)),))
@@ -167,7 +154,7 @@ class Refill:
 
     def _again(self, ask: _Ask, now: datetime) -> None:
         wait = full_jitter(ask.tries, BACKOFF_BASE_MS, BACKOFF_MOST_MS, self._random_below)
-        state = self.state(ask.week) or ask.state
+        state = asked_state(self._door, ask.week) or ask.state
         self._write(_Ask(ask.week, to_ms(now) + wait, ask.tries + 1, state))
 
     def _end(self, ask: _Ask, state: str) -> None:

@@ -5,12 +5,12 @@ also when the headend is not. What talks to the headend is one errand at a time.
 """
 
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
 from box_agent.app import Agent
+from box_agent.front import Front
 from box_agent.lines import AnonymousLine, Answer, NamedLine
 
 _T = TypeVar("_T")
@@ -51,34 +51,46 @@ class GivesWayAnonymous:
 
 
 class Service:
-    """The agent behind its turns, and a count of the requests that were refused, by name."""
+    """The agent behind its turns, which it shares with the front; `refused` counts refusals by name.
+
+    `stirred` is called after what may have given the agent something to do at once.
+    """
 
     def __init__(
         self,
         make: Callable[[tuple[NamedLine, AnonymousLine]], Agent],
         lines: tuple[NamedLine, AnonymousLine],
+        front: Front,
         *,
         steered: bool,
+        stirred: Callable[[], None] = lambda: None,
     ) -> None:
-        self._turn = threading.Lock()
+        self._turn = front.turn
+        self._stirred = stirred
         self._errand = threading.Lock()
-        self._agent = make((GivesWayNamed(lines[0], self._turn), GivesWayAnonymous(lines[1], self._turn)))
-        self.refused: Counter[str] = Counter()
+        with self._turn:  # players are being answered already
+            self._agent = make((GivesWayNamed(lines[0], self._turn), GivesWayAnonymous(lines[1], self._turn)))
+        self.refused = front.refused
         self.steered = steered
 
     def do(self, act: Callable[[Agent], _T]) -> _T:
         """Take a turn with the agent, for what stays on the box."""
         with self._turn:
-            return act(self._agent)
+            done = act(self._agent)
+        self._stirred()
+        return done
 
     def errand(self, act: Callable[[Agent], _T]) -> _T:
         """Likewise for what may talk to the headend or the relay."""
         with self._errand, self._turn:
-            return act(self._agent)
+            done = act(self._agent)
+        self._stirred()
+        return done
 
     def tick(self) -> None:
         """Let the agent do what is due."""
-        self.errand(Agent.tick)
+        with self._errand, self._turn:
+            self._agent.tick()
 
     def close(self) -> None:
         """Make everything durable and close the file."""

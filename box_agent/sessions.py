@@ -6,9 +6,12 @@ the dwell is surfing, once reached the dwell is credited back to its first secon
 a session is credited with three hours after the last one, and what is cut off is kept as a figure; a
 connection that is lost closes the session at the last sign of life. Events may arrive twice and in any
 order. Times are Unix milliseconds.
+
+A run is a stretch in which the box's clock went on without a jump. Stamps of two runs cannot be compared:
+what was on at a run's end ended at its last sign of life, and minutes that two runs both tell of count once.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
@@ -16,7 +19,7 @@ from operator import itemgetter
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from box_agent.events import Event, Item, ordered_before
+from box_agent.events import SILENCE_MS, Event, Item, ordered_before
 from shared.clock import from_ms
 from shared.dayparts import daypart
 from shared.genres import SHIFT_LIVE, SHIFT_VOD, shift_class
@@ -25,8 +28,6 @@ from shared.weeks import viewing_day
 MINUTE_MS = 60_000
 DWELL_MS = 15_000
 CAP_MS = 180 * MINUTE_MS
-SILENCE_MS = 5 * MINUTE_MS
-"""A player that reports progress each minute and is silent for longer than this is gone."""
 HALF_MINUTE_MS = 30_000
 """A clock minute counts when at least this much of it was viewed."""
 
@@ -184,20 +185,42 @@ class _Machine:
 
 
 def viewing_sessions(events: Iterable[Event], until_ms: int) -> list[ViewingSession]:
-    """The sessions of these events; one that still runs is credited up to `until_ms`."""
-    return settle(events, until_ms, until_ms)[0]
+    """The sessions of one run's events; one that still runs is credited up to `until_ms`."""
+    return settle([list(events)], until_ms, until_ms)[0]
 
 
 def still_needed(events: Iterable[Event], end_ms: int) -> list[Event]:
-    """Of the events before `end_ms`, the few that tell what was still running then."""
-    return settle(events, end_ms, end_ms)[1]
+    """Of one run's events before `end_ms`, the few that tell what was still running then."""
+    return settle([list(events)], end_ms, end_ms)[1][0]
 
 
-def settle(events: Iterable[Event], end_ms: int, until_ms: int) -> tuple[list[ViewingSession], list[Event]]:
-    """Both at once: the sessions until `until_ms`, and what a week that ends at `end_ms` leaves behind."""
+def settle(
+    runs: Sequence[Sequence[Event]], end_ms: int, until_ms: int
+) -> tuple[list[ViewingSession], list[list[Event]]]:
+    """The sessions until `until_ms`, and for each run what a week that ends at `end_ms` leaves behind."""
+    sessions: list[ViewingSession] = []
+    needed: list[list[Event]] = []
+    taken: set[Event] = set()
+    for at, events in enumerate(runs):
+        # What is delivered again after a jump belongs to the run in which it was first.
+        fresh = _in_order(event for event in events if event not in taken)
+        taken.update(fresh)
+        last = at + 1 == len(runs)
+        ended_ms = (fresh[-1].at_ms or 0) if fresh else 0
+        until = until_ms if last else ended_ms  # which may lie ahead of a clock that was set back
+        found, left = _settle_run(fresh, end_ms, until)
+        ended = not last and ended_ms < end_ms
+        sessions += found
+        needed.append([] if ended else left)
+    return sessions, needed
+
+
+def _settle_run(
+    events: Sequence[Event], end_ms: int, until_ms: int
+) -> tuple[list[ViewingSession], list[Event]]:
     machine = _Machine()
     needed: list[Event] | None = None
-    for event in _in_order(events):
+    for event in events:
         at_ms = event.at_ms or 0
         if needed is None and at_ms >= end_ms:
             needed = machine.needed()

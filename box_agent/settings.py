@@ -1,8 +1,9 @@
 """The box's settings: one TOML file, read strictly. A wrong value stops the start."""
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -10,6 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from shared.errors import StbError
+from shared.words import LANGUAGES
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _Key = Annotated[str, Meta(min_length=44, max_length=44)]
@@ -40,7 +42,7 @@ class BoxSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     order_retention_days: Annotated[int, Meta(ge=1, le=3650)] = 90
     sentlog_retention_days: Annotated[int, Meta(ge=1, le=366)] = 60
     consent_file: str | None = None
-    language: Literal["en", "nl", "fr"] = "en"
+    language: str = "en"
     ca_file: str | None = None
     simulated: bool = False
     steered_clock: str | None = None
@@ -62,14 +64,20 @@ class BoxSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
         return Path(self.socket_path) if self.socket_path else self.state() / "agent.sock"
 
 
-def read_settings(path: Path) -> BoxSettings:
-    """Read the settings' file.
+ENVIRONMENT = "BOX_AGENT_"
+"""Before an entry's name in capitals: `BOX_AGENT_STATE_DIR` counts more than `state_dir` in the file."""
+
+
+def read_settings(path: Path, environment: Mapping[str, str] | None = None) -> BoxSettings:
+    """Read the settings' file, and what the environment says instead.
 
     Raises:
-        BadSettingsError: it cannot be read, is no TOML, or `check` refuses it.
+        BadSettingsError: it cannot be read, is no TOML, or `check` refuses it; or the environment names an
+            entry that does not exist.
     """
     try:
-        found = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), BoxSettings)
+        told = tomllib.loads(path.read_text(encoding="utf-8"))
+        found = msgspec.convert(told | _said(environment or {}), BoxSettings)
     except OSError as error:
         raise BadSettingsError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, msgspec.ValidationError) as error:
@@ -77,11 +85,24 @@ def read_settings(path: Path) -> BoxSettings:
     return check(found)
 
 
+def _said(environment: Mapping[str, str]) -> dict[str, object]:
+    fields = {field.name: field.type for field in msgspec.structs.fields(BoxSettings)}
+    found: dict[str, object] = {}
+    for name, value in environment.items():
+        if name.startswith(ENVIRONMENT):
+            entry = name.removeprefix(ENVIRONMENT).lower()
+            if entry not in fields:
+                raise ValueError(f"{name} is no setting")
+            # The environment has texts only: "24" is a number there.
+            found[entry] = msgspec.convert(value, fields[entry], strict=False)
+    return found
+
+
 def check(settings: BoxSettings) -> BoxSettings:
     """What the types cannot say; answers with the same settings.
 
     Raises:
-        BadSettingsError: a plain-text address off this machine,
+        BadSettingsError: a plain-text address off this machine, a language that the notice does not have,
             an unknown zone, or a steered clock on a box that is not simulated.
     """
     for url in (settings.headend_url, settings.relay_url):
@@ -90,6 +111,8 @@ def check(settings: BoxSettings) -> BoxSettings:
         settings.timezone()
     except (KeyError, ValueError, OSError) as error:
         raise BadSettingsError(f"no time zone {settings.zone!r}") from error
+    if settings.language not in LANGUAGES:
+        raise BadSettingsError(f"the language is one of {', '.join(LANGUAGES)}, not {settings.language!r}")
     if settings.steered_clock is not None and not settings.simulated:
         raise BadSettingsError("a steered clock needs simulated = true")
     return settings

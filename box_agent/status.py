@@ -6,7 +6,7 @@ from box_agent.alarms import Alarms
 from box_agent.consent import Consent
 from box_agent.store import ANONYMOUS_TABLES, NAMED_TABLES, Store
 from shared.clock import from_ms
-from shared.register import notice_version
+from shared.notice_version import notice_version
 
 
 def status(store: Store, consent: Consent, week: str, asked: str | None) -> dict[str, Any]:
@@ -34,7 +34,6 @@ def _anonymous(store: Store, consent: Consent) -> dict[str, Any]:
     door = store.door(ANONYMOUS_TABLES)
     answer = consent.answer
     waiting = door.row("SELECT count(*) FROM outbox")
-    events = door.row("SELECT count(*) FROM events")
     return {
         "consent": answer.granted,
         "recording": consent.active(),
@@ -42,7 +41,6 @@ def _anonymous(store: Store, consent: Consent) -> dict[str, Any]:
         "since": from_ms(answer.since_ms).isoformat() if answer.since_ms else None,
         "reminder_due": from_ms(answer.reminder_due_ms).isoformat() if answer.granted else None,
         "pin": door.row("SELECT 1 FROM pin") is not None,
-        "events": events[0] if events else 0,
         "waiting": waiting[0] if waiting else 0,
         "alarms": Alarms(door, "anonymous").standing(),
     }

@@ -11,6 +11,7 @@ from http import HTTPStatus
 
 from box_agent.alarms import Alarms
 from box_agent.chance import HOUR_MS, RandomBelow, full_jitter
+from box_agent.dues import unacknowledged
 from box_agent.identity import Enrolment, Identity, NotEnrolledError
 from box_agent.lines import LineDownError, NamedLine, RefusedError
 from box_agent.ordering import Ordering
@@ -69,16 +70,6 @@ class Submission:
         self._plan("catalogue", to_ms(now))
         self._plan("heartbeat", to_ms(now) + self._random_below(self._period_ms))
 
-    def next_due_ms(self) -> int | None:
-        """When something is due next; None if this box has not been enrolled."""
-        duties = self._duties()
-        if "heartbeat" not in duties:
-            return 0 if self._enrolled() else None
-        due = [at for name, (at, _) in duties.items() if name != "submit"]
-        if self._unacknowledged():
-            due.append(duties.get("submit", (0, 0))[0])
-        return min(due, default=None)
-
     def run(self, now: datetime) -> None:
         """Do what is due; a failure is planned again and reported to nobody but the alarms."""
         try:
@@ -88,7 +79,7 @@ class Submission:
         if "heartbeat" not in self._duties():
             self.begin(now)
         duties = self._duties()
-        if self._unacknowledged() and duties.get("submit", (0, 0))[0] <= to_ms(now):
+        if unacknowledged(self._door) and duties.get("submit", (0, 0))[0] <= to_ms(now):
             self._attempt("submit", now, who)
         for name in ("heartbeat", "catalogue"):
             if name in duties and duties[name][0] <= to_ms(now):
@@ -180,19 +171,9 @@ class Submission:
         if answer.status != HTTPStatus.NOT_MODIFIED:
             self._ordering.accept_catalogue(answer.body, answer.etag)
 
-    def _unacknowledged(self) -> bool:
-        return self._door.row("SELECT 1 FROM head WHERE acked < seq") is not None
-
     def _acked(self) -> int:
         row = self._door.row("SELECT acked FROM head")
         return int(row[0]) if row else 0
-
-    def _enrolled(self) -> bool:
-        try:
-            self._identity.enrolment()
-        except NotEnrolledError:
-            return False
-        return True
 
     def _duties(self) -> dict[str, tuple[int, int]]:
         return {name: (due, tries) for name, due, tries in self._door.rows("SELECT * FROM duties")}

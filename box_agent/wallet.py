@@ -6,9 +6,10 @@ The named path puts in, the anonymous path takes out. Nothing here says whose bo
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from box_agent.dues import WAITING
 from box_agent.store import Door
 
-WAITING, EQUAL, DIFFERS = "waiting", "equal", "differs"
+EQUAL, DIFFERS = "equal", "differs"
 
 
 @dataclass(frozen=True)

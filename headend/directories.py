@@ -11,7 +11,8 @@ from shared import dsse
 from shared.clock import to_ms
 from shared.directory import Directory, TokenKey, describe
 from shared.errors import StbError
-from shared.register import REGION, in_force, notice_version, profile, register_hash
+from shared.notice_version import notice_version
+from shared.register import REGION, in_force, profile, register_hash
 from shared.tokens import TOKEN_TYPE
 from shared.weeks import Week
 

@@ -1,9 +1,14 @@
 """Time is a parameter: everything that needs the hour is handed a `Clock`."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 from shared.errors import StbError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+else:
+    Protocol = object  # an agent starts without `typing`; see box_agent.lean
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -18,11 +23,9 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """The instant, aware, in UTC."""
-        ...
 
     def monotonic(self) -> float:
         """Seconds since some fixed moment of this boot; never goes back."""
-        ...
 
 
 class ManualClock:

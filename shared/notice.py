@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
+from shared.notice_version import notice_version
 from shared.register import (
     MINUTES_AN_HOUR,
     ORDERED_GENRE,
@@ -19,7 +20,6 @@ from shared.register import (
     Kind,
     Measure,
     declaration,
-    notice_version,
     profile,
     profile_names,
     values_of,

@@ -18,6 +18,7 @@ from typing import Any
 from shared.dayparts import DAYPARTS
 from shared.errors import StbError
 from shared.genres import DETAILS, GENRES, ORDERED_GENRES, SHIFT_CLASSES
+from shared.notice_version import notice_version
 from shared.words import words_of
 
 MINUTES_AN_HOUR = 60
@@ -113,7 +114,10 @@ class Profile:
 @cache
 def _register() -> tuple[dict[str, Any], str]:
     raw = files("shared").joinpath("measures.toml").read_bytes()
-    return tomllib.loads(raw.decode()), hashlib.sha256(raw).hexdigest()
+    found = tomllib.loads(raw.decode())
+    if found["notice"]["version"] != notice_version():
+        raise UndeclaredError("the register is of another notice than shared/notice_version.py says")
+    return found, hashlib.sha256(raw).hexdigest()
 
 
 def register_version() -> str:
@@ -124,11 +128,6 @@ def register_version() -> str:
 def register_hash() -> str:
     """SHA-256 of the register's file, in hex: boxes compare it with the directory's."""
     return _register()[1]
-
-
-def notice_version() -> int:
-    """The version of the notice that a consent refers to."""
-    return int(_register()[0]["notice"]["version"])
 
 
 def declaration() -> dict[str, Any]:

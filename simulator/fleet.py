@@ -21,7 +21,8 @@ from box_agent.lines import HttpAnonymousLine, HttpNamedLine
 from box_agent.settings import BoxSettings, check
 from shared.clock import ManualClock, from_ms, to_ms
 from shared.errors import StbError
-from shared.register import notice_version, profile
+from shared.notice_version import notice_version
+from shared.register import profile
 from shared.weeks import Week, day_start, viewing_day
 from shared.words import words_of
 from simulator.evenings import Evenings, Event, Outcome, Purchase, Report

@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
+from box_agent.client import AgentAwayError, AgentClient
 from box_agent.consent import Answer
-from box_agent.events import Event
-from box_agent.local_socket import ask
+from box_agent.events import Event, as_told
 from box_agent.ordering import PromotionUse
 from box_agent.settings import BoxSettings
 from headend.kit.process import die_with_parent
@@ -52,7 +52,7 @@ class RemoteAgent:
         try:
             if not self._ready():
                 return False
-            return bool(self._ask({"op": "event", "event": msgspec.to_builtins(event)})["kept"])
+            return bool(self._ask({"op": "event", "event": as_told(event)})["kept"])
         except AgentGoneError:
             self.restart()
             return False
@@ -68,7 +68,7 @@ class RemoteAgent:
     def set_consent(self, *, granted: bool, notice: int, how: str) -> Answer:
         """See `Agent.set_consent`."""
         found = self._ask({"op": "set-consent", "granted": granted, "notice": notice, "how": how})
-        return msgspec.convert(found, Answer)
+        return Answer(**found)
 
     def enrol(self, code: str) -> object:
         """See `Agent.enrol`."""
@@ -129,8 +129,9 @@ class RemoteAgent:
     def _ask(self, request: dict[str, Any]) -> Any:  # noqa: ANN401 (whatever the operation answers)
         self._wait_until_ready()
         try:
-            found = ask(self._settings.socket(), request)
-        except (OSError, msgspec.DecodeError) as error:
+            with AgentClient(self._settings.socket()) as client:
+                found = client.exchange(request)
+        except AgentAwayError as error:
             raise AgentGoneError(str(error)) from error
         if not found["ok"]:
             raise AgentRefusedError(found["error"], found["detail"])

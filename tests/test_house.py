@@ -21,7 +21,7 @@ import box_agent
 import headend
 import shared
 import simulator
-from box_agent import __main__ as box_commands
+from box_agent import questions as box_commands
 from headend.__main__ import main as headend_commands
 from headend.analytics.intake import Refusal
 from headend.app import open_headend

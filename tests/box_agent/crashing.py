@@ -11,7 +11,7 @@ from pathlib import Path
 from box_agent.app import Agent
 from box_agent.events import Event, Item
 from shared.clock import ManualClock
-from shared.register import notice_version
+from shared.notice_version import notice_version
 from tests.box_agent.fakes import START, YES, FakeHeadend, FakeRelay, offer, settings, sign_catalogue
 
 

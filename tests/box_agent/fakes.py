@@ -37,8 +37,9 @@ from shared.named import (
     read,
     read_head,
 )
+from shared.notice_version import notice_version
 from shared.ohttp import Gateway
-from shared.register import notice_version, profile, register_hash
+from shared.register import profile, register_hash
 from shared.tokens import TOKEN_TYPE, TokenRequest, parse_authorization, read_token_key, verify_token
 from shared.weeks import Week
 

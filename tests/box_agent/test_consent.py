@@ -7,10 +7,9 @@ import pytest
 from box_agent.app import VIEWING_KEPT_MS, Agent
 from box_agent.consent import BadConsentError, NoConsentError, WrongNoticeError
 from box_agent.events import BadEventError, Event, Item
-from box_agent.recorder import BUFFER_EVENTS, BUFFER_SECONDS
-from shared.clock import from_ms, to_ms
+from shared.clock import to_ms
 from shared.notice import notice_text
-from shared.register import notice_version
+from shared.notice_version import notice_version
 from tests.box_agent.fakes import W41, YES, ZONE, Bench
 
 PLAY = Event(event="play", item=Item(kind="live", genre="news", ref="secret-title"))
@@ -18,6 +17,8 @@ STOP = Event(event="stop")
 
 
 def rows(agent: Agent, table: str) -> int:
+    if table == "events":
+        return agent._recorder._viewing.count()
     return agent._store.connection().execute(f"SELECT count(*) FROM {table}").fetchone()[0]
 
 
@@ -214,7 +215,7 @@ def test_withdrawal_destroys_viewing_tokens_and_queue_at_once(bench: Bench) -> N
     assert rows(bench.agent, "outbox") + rows(bench.agent, "wallet") > 0
     bench.agent.report(PLAY)
     bench.consent(granted=False)
-    for table in ("events", "ordered", "outbox", "wallet", "directories"):
+    for table in ("viewing", "ordered", "outbox", "wallet", "directories"):
         assert rows(bench.agent, table) == 0
     bench.agent.flush()
     assert rows(bench.agent, "events") == 0, "the buffer is dropped too"
@@ -268,67 +269,7 @@ def test_a_new_notice_makes_the_box_silent_until_it_is_asked(
     assert proof(bench.agent)[-1][0] == "lapsed"
 
 
-def test_viewing_is_stored_after_twenty_events_or_sixty_seconds(bench: Bench) -> None:
-    bench.consent()
-    bench.agent.tick()
-    for number in range(BUFFER_EVENTS - 1):
-        bench.agent.report(Event(event="key", seq=number))
-    assert rows(bench.agent, "events") == 0
-    bench.agent.report(Event(event="key", seq=BUFFER_EVENTS))
-    assert rows(bench.agent, "events") == BUFFER_EVENTS
-    bench.agent.report(PLAY)
-    bench.clock.advance(timedelta(seconds=BUFFER_SECONDS - 1))
-    bench.agent.tick()
-    assert rows(bench.agent, "events") == BUFFER_EVENTS
-    bench.clock.advance(timedelta(seconds=1))
-    bench.agent.tick()
-    assert rows(bench.agent, "events") == BUFFER_EVENTS + 1
-
-
-def test_an_event_delivered_twice_is_stored_once(bench: Bench) -> None:
-    bench.consent()
-    for _ in range(2):
-        bench.agent.report(Event(event="play", at_ms=to_ms(bench.clock.now()), item=PLAY.item))
-    bench.agent.flush()
-    assert rows(bench.agent, "events") == 1
-
-
 def test_an_event_of_the_future_is_refused(bench: Bench) -> None:
     bench.consent()
     with pytest.raises(BadEventError):
         bench.agent.report(Event(event="key", at_ms=to_ms(bench.clock.now()) + 3_600_000))
-
-
-class JumpyClock:
-    """A wall clock that somebody sets, over a monotonic one that goes on."""
-
-    def __init__(self, start_ms: int) -> None:
-        self.wall_ms = start_ms
-        self.seconds = 0.0
-
-    def now(self):
-        return from_ms(self.wall_ms)
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def advance(self, seconds: float, jump: float = 0) -> None:
-        self.seconds += seconds
-        self.wall_ms += round((seconds + jump) * 1000)
-
-
-@pytest.mark.parametrize("jump", [-3600, 3600, 86_400 * 3])
-def test_a_clock_that_jumps_makes_no_viewing_and_loses_none(bench: Bench, jump: float) -> None:
-    from box_agent.sessions import viewing_sessions
-
-    clock = JumpyClock(to_ms(W41.start(ZONE)) + 86_400_000)
-    agent = Agent(bench.settings, (bench.headend, bench.relay), clock)
-    agent.set_consent(granted=True, notice=notice_version(), how="test")
-    clock.advance(7200)
-    agent.report(PLAY)
-    clock.advance(600, jump)
-    agent.report(Event(event="key"))
-    clock.advance(300)
-    agent.report(STOP)
-    sessions = viewing_sessions(agent._recorder.events(), clock.wall_ms + 10**7)
-    assert sum(session.viewed_ms() for session in sessions) == 900_000

@@ -9,30 +9,57 @@ from typing import Any
 import pytest
 
 from box_agent.app import Agent
+from box_agent.client import AgentClient
+from box_agent.core import Core
+from box_agent.front import MAX_LINE, Front
 from box_agent.lines import LineDownError
-from box_agent.local_socket import MAX_LINE, SocketServer, answer, ask
+from box_agent.listener import Listener
+from box_agent.local_socket import perform
 from box_agent.service import Service
-from shared.register import notice_version
+from shared.notice_version import notice_version
 from tests.box_agent.fakes import Bench, offer, promotion, sign_catalogue
 
 EVIDENCE = {"pin_verified": True, "consent_immediate_supply": True, "confirmation_shown": True}
 PLAY = {"v": 1, "event": "play", "item": {"kind": "live", "genre": 67, "ref": "x"}, "rate": 1}
 
 
+class Opened(Service):
+    """A service behind its front, which answers lines."""
+
+    front: Front
+
+
 @pytest.fixture
-def service(bench: Bench) -> Service:
+def service(bench: Bench) -> Opened:
     bench.agent.close()
-    return Service(
-        lambda lines: Agent(bench.settings, lines, bench.clock), (bench.headend, bench.relay), steered=True
+    core = Core(bench.settings.state_dir, bench.settings.consent_witness(), bench.clock)
+    front = Front(core)
+    found = Opened(
+        lambda lines: Agent(bench.settings, lines, bench.clock, core=core),
+        (bench.headend, bench.relay),
+        front,
+        steered=True,
     )
+    front.open(lambda line: perform(found, line))
+    found.front = front
+    return found
 
 
-def say(service: Service, **request: object) -> dict[str, Any]:
+def answer(service: Opened, line: bytes) -> bytes:
+    return service.front.answer(line)
+
+
+def ask(path: Path, request: dict[str, Any], timeout_s: float = 60) -> dict[str, Any]:
+    with AgentClient(path, timeout_s) as client:
+        return client.exchange(request)
+
+
+def say(service: Opened, **request: object) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(answer(service, json.dumps(request).encode()))
     return found
 
 
-def test_a_box_s_life_over_the_socket(service: Service, bench: Bench) -> None:
+def test_a_box_s_life_over_the_socket(service: Opened, bench: Bench) -> None:
     assert say(service, op="enrol", code="code-1234")["result"] == {"box": "box-1", "epoch": 1}
     assert say(service, op="tick") == {"ok": True, "result": None}
     assert say(service, op="offers")["result"][0]["offer"] == "film-1"
@@ -57,7 +84,7 @@ def test_a_box_s_life_over_the_socket(service: Service, bench: Bench) -> None:
     service.close()
 
 
-def test_promotions_and_previews_over_the_socket(service: Service, bench: Bench) -> None:
+def test_promotions_and_previews_over_the_socket(service: Opened, bench: Bench) -> None:
     bench.headend.catalogue = sign_catalogue(offer(preview_minutes=5), promotion())
     say(service, op="enrol", code="code-1234")
     say(service, op="tick")
@@ -83,7 +110,8 @@ def test_promotions_and_previews_over_the_socket(service: Service, bench: Bench)
         (b"[]", "bad-request"),
         (b'{"op": "none"}', "bad-request"),
         (b'{"op": "status", "more": 1}', "bad-request"),
-        (b'{"op": "event", "event": {"event": "play"}}', "bad-request"),
+        (b'{"op": "event", "event": {"event": "play"}}', "bad-event"),
+        (b'{"op": "event", "event": {"event": "key"}, "more": 1}', "bad-request"),
         (b"\xff\xfe", "bad-request"),
         (b'{"op": "status"' + b" " * MAX_LINE, "bad-request"),
         (
@@ -95,7 +123,7 @@ def test_promotions_and_previews_over_the_socket(service: Service, bench: Bench)
         (b'{"op": "delivery", "order": 1, "outcome": "confirmed"}', "unknown-order"),
     ],
 )
-def test_bad_requests_are_named_counted_and_change_nothing(service: Service, line: bytes, name: str) -> None:
+def test_bad_requests_are_named_counted_and_change_nothing(service: Opened, line: bytes, name: str) -> None:
     before = say(service, op="status")["result"]
     found = json.loads(answer(service, line))
     assert (found["ok"], found["error"]) == (False, name)
@@ -105,21 +133,17 @@ def test_bad_requests_are_named_counted_and_change_nothing(service: Service, lin
     assert after == before
 
 
-def test_only_a_steered_clock_is_ticked_from_outside(service: Service) -> None:
+def test_only_a_steered_clock_is_ticked_from_outside(service: Opened) -> None:
     service.steered = False
     assert say(service, op="tick")["error"] == "not-steered"
 
 
 @pytest.fixture
-def listening(service: Service, tmp_path: Path) -> Iterator[Path]:
+def listening(service: Opened, tmp_path: Path) -> Iterator[Path]:
     path = tmp_path / "agent.sock"
-    server = SocketServer(path, service)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
+    listener = Listener(str(path), service.front.answer)
     yield path
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    listener.close()
     service.close()
 
 
@@ -146,7 +170,7 @@ def test_a_line_that_never_ends_is_refused_and_the_connection_closed(listening: 
 
 
 def test_an_order_is_answered_while_the_headend_is_not(
-    listening: Path, service: Service, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    listening: Path, service: Opened, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask(listening, {"op": "enrol", "code": "code-1234"})
     ask(listening, {"op": "tick"})

@@ -11,7 +11,7 @@ import pytest
 
 from box_agent.__main__ import main
 from shared.notice import notice_text
-from shared.register import notice_version
+from shared.notice_version import notice_version
 from shared.system_clock import ClockSteerer
 from tests.box_agent.fakes import START, settings
 

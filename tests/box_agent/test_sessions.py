@@ -1,15 +1,16 @@
 from datetime import date, timedelta
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from box_agent.events import Event, Item
+from box_agent.events import SILENCE_MS, Event, Item
 from box_agent.sessions import (
     CAP_MS,
     MINUTE_MS,
-    SILENCE_MS,
     Minute,
     clock_minutes,
+    settle,
     still_needed,
     viewing_sessions,
 )
@@ -254,3 +255,83 @@ def test_no_time_is_counted_in_both_of_two_weeks(events: list[Event], cut: int) 
         if stop > end
     )
     assert before + after <= whole + 15_000
+
+
+# What holds of any stream of events.
+
+ITEMS = (NEWS, SPORT, Item(kind="vod", genre=0x14, ref="film"))
+NAMES = ("play", "tune", "stop", "pause", "resume", "rate", "standby", "wake", "key", "seek", "progress")
+STREAMS = st.lists(
+    st.tuples(
+        st.integers(0, 4 * 3600),
+        st.sampled_from(NAMES),
+        st.sampled_from(ITEMS),
+        st.sampled_from([0.0, 1.0, 4.0, -8.0]),
+        st.sampled_from(["", "b"]),
+        st.sampled_from(["user", "box"]),
+    ),
+    max_size=40,
+)
+
+
+def stream(drawn: list[tuple[int, str, Item, float, str, str]]) -> list[Event]:
+    return [
+        at(seconds, name, item if name in {"play", "tune"} else None, rate=rate, tuner=tuner, by=by)
+        if name == "rate"
+        else at(seconds, name, item if name in {"play", "tune"} else None, tuner=tuner, by=by)
+        for seconds, name, item, rate, tuner, by in drawn
+    ]
+
+
+@given(STREAMS)
+def test_what_is_viewed_never_exceeds_the_time_that_passed_nor_overlaps(drawn) -> None:
+    events = stream(drawn)
+    sessions = viewing_sessions(events, T0 + 5 * 3_600_000)
+    stretches = sorted(stretch for one in sessions for stretch in one.stretches)
+    assert all(start < end for start, end in stretches)
+    assert all(one[1] <= two[0] for one, two in pairwise(stretches))
+    if stretches:
+        assert stretches[0][0] >= T0
+        assert stretches[-1][1] <= T0 + 5 * 3_600_000
+    assert all(one.cut_ms >= 0 for one in sessions)
+    numbers = [minute.number for minute in clock_minutes(sessions, ZONE)]
+    assert numbers == sorted(set(numbers))
+    assert len(numbers) <= 5 * 60 + 1
+
+
+@given(STREAMS, st.data())
+def test_duplicates_and_another_order_of_delivery_change_nothing(drawn, data) -> None:
+    events = stream(drawn)
+    wanted = viewing_sessions(events, T0 + 5 * 3_600_000)
+    shuffled = data.draw(st.permutations(events + events[::2]))
+    assert viewing_sessions(shuffled, T0 + 5 * 3_600_000) == wanted
+
+
+@given(STREAMS, STREAMS, st.integers(-7200, 7200))
+def test_over_a_jump_of_the_clock_minutes_never_exceed_what_both_runs_lasted(first, second, jump) -> None:
+    early, late = stream(first), [event._replace(at_ms=event.at_ms + jump * 1000) for event in stream(second)]
+    until = T0 + (5 * 3600 + jump) * 1000
+    sessions, _ = settle([early, late], until, until)
+    lasted = sum(
+        max(event.at_ms for event in run) - min(event.at_ms for event in run) for run in (early, late) if run
+    )
+    still = until - max((event.at_ms for event in late), default=until)
+    assert sum(one.viewed_ms() for one in sessions) <= lasted + max(0, still)
+    numbers = [minute.number for minute in clock_minutes(sessions, ZONE)]
+    assert len(numbers) == len(set(numbers))
+
+
+def test_what_was_delivered_before_a_jump_and_again_after_it_counts_once() -> None:
+    run = [at(0, "play", NEWS), at(600, "stop")]
+    later = [*run[:1], at(7200, "key")]
+    sessions, _ = settle([run, later], T0 + 8_000_000, T0 + 8_000_000)
+    assert [one.viewed_ms() for one in sessions] == [600_000]
+
+
+def test_of_a_run_that_has_ended_nothing_is_needed_any_more() -> None:
+    before = [at(0, "play", NEWS), at(600, "key")]
+    after = [at(700, "play", SPORT), at(800, "key")]
+    end = T0 + 900_000
+    _, needed = settle([before, after], end, end)
+    assert needed[0] == []
+    assert [event.event for event in needed[1]] == ["play", "key"]

@@ -21,7 +21,7 @@ from shared.bhttp import Response, encode_response
 from shared.clock import ManualClock, from_ms, to_ms
 from shared.errors import StbError
 from shared.named import TokenGrant
-from shared.register import notice_version
+from shared.notice_version import notice_version
 from simulator.evenings import Purchase, Report
 from tests.box_agent.fakes import YES, FakeHeadend, settings
 from tests.headend.analytics.builders import WEEK

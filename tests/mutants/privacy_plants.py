@@ -289,7 +289,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     single(
         "ticks keep a beat",
-        "box_agent/__main__.py",
+        "box_agent/running.py",
         "jitter=TICK_SECONDS,  # a beat",
         "# a beat",
         f"{LINKAGE}::test_each_fragment_has_a_moment_of_its_own_on_no_beat",

@@ -19,7 +19,7 @@ from box_agent.events import read_event
 from box_agent.lines import Answer, HttpAnonymousLine, LineDownError
 from shared.clock import from_ms, to_ms
 from shared.genres import GENRES
-from shared.register import notice_version
+from shared.notice_version import notice_version
 from tests.box_agent.fakes import START, ZONE, Bench
 
 pytestmark = pytest.mark.promise
@@ -263,7 +263,7 @@ def test_a_withdrawal_leaves_no_fragment_token_or_viewing_in_the_store(home):
     home.until_something_waits()
     home.answer(granted=False)
     connection = home.bench.agent._store.connection()
-    for table in ("events", "ordered", "outbox", "wallet", "directories"):
+    for table in ("viewing", "ordered", "outbox", "wallet", "directories"):
         assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
 
 

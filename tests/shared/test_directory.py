@@ -14,7 +14,8 @@ from shared.directory import (
     describe,
     read_directory,
 )
-from shared.register import Profile, in_force, notice_version, profile, register_hash
+from shared.notice_version import notice_version
+from shared.register import Profile, in_force, profile, register_hash
 from shared.tokens import TOKEN_TYPE
 from shared.weeks import Week
 

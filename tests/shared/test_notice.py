@@ -15,7 +15,8 @@ from shared.notice import (
     told_digest,
     told_measures,
 )
-from shared.register import REGION, Grid, notice_version, profile, profile_names, values_of
+from shared.notice_version import notice_version
+from shared.register import REGION, Grid, profile, profile_names, values_of
 from shared.words import words_of
 
 REGIONS = ("north", "none")

@@ -1,0 +1,170 @@
+"""A running agent: everything around its core is loaded, its socket answered, and time passes.
+
+The scheduler only ticks. What an order or an answer gives the agent to do is done at once.
+"""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from box_agent.app import Agent
+from box_agent.core import Core
+from box_agent.front import Front
+from box_agent.lines import HttpAnonymousLine, HttpNamedLine
+from box_agent.listener import Listener
+from box_agent.local_socket import perform
+from box_agent.service import Service
+from box_agent.settings import BadSettingsError, BoxSettings, read_settings
+from box_agent.starting import DAMAGED, Lock, Places, open_core, refuse, tell_ready
+from box_agent.store import DamagedStoreError
+from shared.clock import Clock
+from shared.errors import StbError
+from shared.system_clock import SteeredClock, SystemClock
+
+TICK_SECONDS = 60
+STOPPED, DAMAGE = 0, 3
+_LOG = logging.getLogger("box_agent")
+
+
+def run(config: str) -> int:
+    """Run an agent whose settings say where its files are; answers with the exit status."""
+    try:
+        settings = read_settings(Path(config), os.environ)
+        clock = clock_of(settings)
+        places = places_of(settings)
+        with Lock(places.state):
+            core = open_core(places, clock)
+            front = Front(core)
+            listener = Listener(places.socket, front.answer)
+            tell_ready()
+            try:
+                return _serve(settings, core, front)
+            finally:
+                listener.close()
+    except StbError as error:
+        return refuse(error)
+
+
+def carry_on(config: str, places: Places, core: Core, front: Front) -> int:
+    """Run an agent that takes events already, until SIGTERM or SIGINT.
+
+    Raises:
+        BadSettingsError: the settings are wrong, or place its files elsewhere than the environment did.
+    """
+    settings = read_settings(Path(config), os.environ)
+    if places_of(settings) != places or settings.steered_clock is not None:
+        raise BadSettingsError("the settings contradict the environment")
+    return _serve(settings, core, front)
+
+
+def clock_of(settings: BoxSettings) -> Clock:
+    """The clock that the settings name."""
+    return SystemClock() if settings.steered_clock is None else SteeredClock(settings.steered_clock)
+
+
+def places_of(settings: BoxSettings) -> Places:
+    """Where the settings put the agent's files."""
+    return Places(settings.state_dir, str(settings.socket()), str(settings.consent_witness()))
+
+
+def _serve(settings: BoxSettings, core: Core, front: Front) -> int:
+    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it tells each of its ticks
+    stop, stirred = threading.Event(), threading.Event()
+
+    def end() -> None:
+        stop.set()
+        stirred.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: end())
+    service = build(settings, core, front, stirred)
+    ticker = _Ticker(service, Path(settings.state_dir), end)
+    _LOG.info("ready")
+    _tick_until(stop, stirred, ticker)
+    if ticker.damaged:
+        return DAMAGE
+    try:
+        service.close()
+    except DamagedStoreError:
+        ticker.note_damage()
+        return DAMAGE
+    return STOPPED
+
+
+def build(settings: BoxSettings, core: Core, front: Front, stirred: threading.Event | None = None) -> Service:
+    """A service over the real lines, opened to the front."""
+    lines = (
+        HttpNamedLine(settings.headend_url, settings.ca_file),
+        HttpAnonymousLine(settings.relay_url, settings.ca_file),
+    )
+    service = Service(
+        lambda given: Agent(settings, given, core.clock, core=core),
+        lines,
+        front,
+        steered=settings.steered_clock is not None,
+        stirred=(stirred or threading.Event()).set,
+    )
+    front.open(lambda line: perform(service, line))
+    return service
+
+
+class _Ticker:
+    """Ticks the service; what the store's fault stops is tried again at the next tick.
+
+    A damaged file cannot be mended while it is in use: the agent ends, and its next start does that.
+    """
+
+    def __init__(self, service: Service, state: Path, end: Callable[[], None]) -> None:
+        self._service = service
+        self._state = state
+        self._end = end
+        self.damaged = False
+        self.at = SystemClock().monotonic()
+
+    def __call__(self) -> None:
+        self.at = SystemClock().monotonic()
+        try:
+            self._service.tick()
+        except DamagedStoreError:
+            self.note_damage()
+        except StbError as error:
+            _LOG.warning("the tick failed: %s", type(error).__name__)
+
+    def note_damage(self) -> None:
+        """Leave word for the next start, and end."""
+        _LOG.error("the store is damaged")
+        self.damaged = True
+        (self._state / DAMAGED).touch()
+        self._end()
+
+
+def _tick_until(stop: threading.Event, stirred: threading.Event, tick: _Ticker) -> None:
+    from apscheduler.schedulers.background import BackgroundScheduler
+
+    clock = SystemClock()
+    scheduler = BackgroundScheduler(timezone="UTC")
+    scheduler.add_job(
+        tick,
+        "interval",
+        seconds=TICK_SECONDS,
+        jitter=TICK_SECONDS,  # a beat of its own would be a box's mark: what it sends keeps it for days
+        id="tick",
+        max_instances=1,
+        coalesce=True,
+        misfire_grace_time=None,
+    )
+    scheduler.start()
+    stirred.set()  # what fell due while the box was off
+    while not stop.is_set():
+        if stirred.wait(3 * TICK_SECONDS) and not stop.is_set():
+            stirred.clear()
+            tick()
+        # A wall clock that is set back would stop the scheduler until it has caught up.
+        if clock.monotonic() - tick.at > 3 * TICK_SECONDS:
+            scheduler.reschedule_job("tick", trigger="interval", seconds=TICK_SECONDS, jitter=TICK_SECONDS)
+    scheduler.shutdown(wait=False)

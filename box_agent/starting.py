@@ -1,0 +1,136 @@
+"""The first moments of an agent: lock, store, socket. Then it takes events, and the rest is loaded.
+
+Imports little; see `box_agent.lean`.
+"""
+
+from __future__ import annotations
+
+import _socket
+import fcntl
+import gc
+import os
+
+from box_agent.core import Core
+from box_agent.front import Front
+from box_agent.lean import NamedTuple
+from box_agent.listener import Listener
+from box_agent.store import DamagedStoreError
+from shared.errors import StbError
+from shared.system_clock import SystemClock, boot_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from shared.clock import Clock
+
+_LOCK = "lock"
+FIRST_WORD_S = 0.25
+DAMAGED = "damaged"
+"""A file that the agent leaves when it meets damage while it runs: the next start looks after it."""
+
+
+class AlreadyRunningError(StbError):
+    """Another agent holds this state directory."""
+
+
+class Places(NamedTuple):
+    """Where an agent's files are: its folder, its socket, and where the consent stands a second time."""
+
+    state: str
+    socket: str
+    witness: str
+
+
+class Lock:
+    """One agent a state directory; the kernel lets go of it when the process ends, however it ends.
+
+    Raises, when it is entered:
+        AlreadyRunningError: another agent holds it.
+        ReadOnlyStoreError: the folder cannot be made or written.
+    """
+
+    def __init__(self, state: str) -> None:
+        self._state = state
+        self._held = -1
+
+    def __enter__(self) -> None:
+        from box_agent.store import ReadOnlyStoreError
+
+        try:
+            os.makedirs(self._state, mode=0o700, exist_ok=True)  # noqa: PTH103 (see box_agent.store)
+            self._held = os.open(f"{self._state}/{_LOCK}", os.O_CREAT | os.O_RDWR, 0o600)
+        except OSError as error:
+            raise ReadOnlyStoreError(f"{self._state}: {error.strerror}") from error
+        try:
+            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._held)
+            raise AlreadyRunningError(f"another agent holds {self._state}") from error
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._held)
+
+
+def start_and_run(config: str, places: Places) -> int:
+    """Take events, load the rest, and run until told to stop; see `box_agent.running.carry_on`.
+
+    The garbage collector has been off since the first import, a tenth of the time until here.
+    """
+    try:
+        with Lock(places.state):
+            core = open_core(places, SystemClock())
+            front = Front(core)
+            listener = Listener(places.socket, front.answer, front.answered)
+            tell_ready()
+            front.wait_to_be_spoken_to(FIRST_WORD_S)
+            gc.enable()
+            try:
+                from box_agent.running import carry_on
+
+                return carry_on(config, places, core, front)
+            finally:
+                listener.close()
+    except StbError as error:
+        return refuse(error)
+
+
+def open_core(places: Places, clock: Clock) -> Core:
+    """The core over its store; a damaged store is mended first, as far as it can be.
+
+    Raises:
+        StoreError: the store cannot be opened; its subclass says why.
+    """
+    marker = f"{places.state}/{DAMAGED}"
+    if not os.path.lexists(marker):
+        try:
+            return Core(places.state, places.witness, clock, boot_id())
+        except DamagedStoreError:
+            pass
+    from box_agent.salvage import salvage
+
+    salvage(places.state, clock.now())
+    return Core(places.state, places.witness, clock, boot_id())
+
+
+def refuse(error: StbError) -> int:
+    """Say why the agent does not run; answers with the exit status."""
+    import sys
+
+    sys.stderr.write(f"{error}\n")
+    return 2
+
+
+def tell_ready() -> None:
+    """Tell the service manager that events are taken (systemd's sd_notify(3)), if there is one."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if address:
+        path = "\0" + address[1:] if address[0] == "@" else address
+        notify = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM)
+        try:  # noqa: SIM105 (contextlib is one more import before the first event)
+            notify.sendto(b"READY=1", path)
+        except OSError:
+            pass
+        notify.close()

@@ -1,0 +1,118 @@
+"""The running week's player events in the store, by batches: what is written at once is one row.
+
+A flash page is written whole, however little of it is new. A batch of twenty deflated events costs what one
+event alone does.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+from box_agent.events import Event, pack, unpack
+from box_agent.lean import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from box_agent.store import Door
+
+MAX_BYTES = 4 * 1024 * 1024
+"""What viewing may take of the store; beyond, the oldest goes first. A week takes some 30 KiB."""
+_DEFLATE = 6
+
+
+class Run(NamedTuple):
+    """Events of one stretch in which the clock went on without a jump, as they were taken."""
+
+    number: int
+    events: list[Event]
+
+
+class Viewing:
+    """The batches. `boot` tells this start of the box from others; what it tells never leaves the store."""
+
+    def __init__(self, door: Door, boot: str) -> None:
+        self._door = door
+        self._boot = boot
+        last = door.row("SELECT run, boot FROM viewing ORDER BY run DESC, id DESC LIMIT 1")
+        # After a power cut nothing runs on: whatever was on ended at its last sign of life.
+        self._run = 1 if last is None else int(last[0]) + (last[1] != boot)
+        self._bytes: int | None = None
+        self.dropped = 0
+
+    def next_run(self) -> None:
+        """The clock has jumped: what follows is a stretch of its own."""
+        self._run += 1
+
+    def append(self, events: Sequence[Event]) -> None:
+        """Store a batch, durably; beyond `MAX_BYTES` the oldest batches go, and are counted as dropped."""
+        if not events:
+            return
+        body = deflate([pack(event) for event in events])
+        with self._door.transaction():
+            self._insert(self._run, events, body)
+            self._bound(len(body))
+
+    def runs(self) -> list[Run]:
+        """Everything on hand, run by run in order."""
+        found: dict[int, list[Event]] = {}
+        for run, body in self._door.rows("SELECT run, body FROM viewing ORDER BY run, id"):
+            found.setdefault(run, []).extend(unpack([zlib.decompress(body)]))
+        return [Run(number, events) for number, events in found.items()]
+
+    def count(self) -> int:
+        """How many events are on hand."""
+        row = self._door.row("SELECT coalesce(sum(events), 0) FROM viewing")
+        return int(row[0]) if row else 0
+
+    def forget_before(self, at_ms: int, still: Iterable[Run] = ()) -> None:
+        """Delete events from before an instant, but those which are `still` needed.
+
+        Within the caller's transaction, if there is one.
+        """
+        with self._door.transaction():
+            straddling = self._door.rows(
+                "SELECT run, body FROM viewing WHERE first_ms < ? AND last_ms >= ? ORDER BY id",
+                (at_ms, at_ms),
+            )
+            self._door.write("DELETE FROM viewing WHERE first_ms < ?", (at_ms,))
+            for run, body in straddling:
+                self._put_back(run, [one for one in unpack([zlib.decompress(body)]) if _at(one) >= at_ms])
+            for number, events in still:
+                self._put_back(number, events)
+        self._bytes = None
+
+    def _put_back(self, run: int, events: list[Event]) -> None:
+        if events:
+            self._insert(run, events, deflate([pack(event) for event in events]))
+
+    def _insert(self, run: int, events: Sequence[Event], body: bytes) -> None:
+        stamps = [_at(event) for event in events]
+        self._door.write(
+            "INSERT INTO viewing (run, boot, first_ms, last_ms, events, body) VALUES (?, ?, ?, ?, ?, ?)",
+            (run, self._boot, min(stamps), max(stamps), len(events), body),
+        )
+
+    def _bound(self, added: int) -> None:
+        if self._bytes is None:
+            row = self._door.row("SELECT coalesce(sum(length(body)), 0) FROM viewing")
+            self._bytes = int(row[0]) if row else 0
+        else:
+            self._bytes += added
+        while self._bytes > MAX_BYTES:
+            oldest = self._door.row("SELECT id, length(body), events FROM viewing ORDER BY id LIMIT 1")
+            if oldest is None:
+                return
+            self._door.write("DELETE FROM viewing WHERE id = ?", (oldest[0],))
+            self._bytes -= oldest[1]
+            self.dropped += oldest[2]
+
+
+def deflate(packed: Sequence[bytes]) -> bytes:
+    """A batch's body: packed events, one after another."""
+    return zlib.compress(b",".join(packed), _DEFLATE)
+
+
+def _at(event: Event) -> int:
+    return event.at_ms or 0
