@@ -99,10 +99,15 @@ def _rows(source: sqlite3.Connection, table: str) -> Iterator[tuple[list[str], R
     """Every row that can be read: from the front up to the damage, and from the back down to it."""
     try:
         described = source.execute(f"PRAGMA table_info({table})").fetchall()
+        (without_rowid,) = source.execute(
+            "SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?", (table,)
+        ).fetchone() or (0,)
     except sqlite3.DatabaseError:
         return
     columns = [column[1] for column in described]
-    key = [column[1] for column in sorted(described, key=lambda one: one[5]) if column[5]] or ["rowid"]
+    # The order in which the rows stand: any other would read all of them before it gave the first.
+    key = [column[1] for column in sorted(described, key=lambda one: one[5]) if column[5]]
+    key = key if without_rowid else ["rowid"]
     for direction in ("ASC", "DESC"):
         order = ", ".join(f"{name} {direction}" for name in key)
         names = ", ".join(columns)

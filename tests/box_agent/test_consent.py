@@ -7,6 +7,7 @@ import pytest
 from box_agent.app import VIEWING_KEPT_MS, Agent
 from box_agent.consent import BadConsentError, NoConsentError, WrongNoticeError
 from box_agent.events import BadEventError, Event, Item
+from box_agent.store import StoreError
 from shared.clock import to_ms
 from shared.notice import notice_text
 from shared.notice_version import notice_version
@@ -273,3 +274,29 @@ def test_an_event_of_the_future_is_refused(bench: Bench) -> None:
     bench.consent()
     with pytest.raises(BadEventError):
         bench.agent.report(Event(event="key", at_ms=to_ms(bench.clock.now()) + 3_600_000))
+
+
+def test_a_refusal_that_the_disk_does_not_take_is_in_force_and_made_durable_later(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.enrol()
+    bench.consent()
+    watch(bench)
+    bench.agent.flush()
+
+    def full(*_args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("box_agent.consent.Witness.write", full)
+        with pytest.raises(StoreError, match="in force, but not durable"):
+            bench.consent(granted=False)
+        assert not bench.agent.consent().granted
+        assert not bench.agent.report(PLAY)
+        with pytest.raises(StoreError):
+            bench.agent.tick()
+    bench.agent.tick()
+    assert rows(bench.agent, "events") == 0
+    assert proof(bench.agent)[-1][0] == "withdrawn"
+    bench.start()
+    assert not bench.agent.consent().granted
