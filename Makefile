@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SEED ?= 2006
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ranking test fmt lint types imports promises tests bench campaign-year campaign-billing mutants-billing audit-privacy linkage mutants-privacy locks clean
+.PHONY: help demo ranking test fmt lint types imports promises tests bench campaign-year campaign-billing campaign-agent mutants-billing audit-privacy linkage mutants-privacy locks clean
 
 help: ## list the chores
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -65,6 +65,9 @@ campaign-year: $(BIN)/.dev ## a year of a town with every fault on, then its boo
 campaign-billing: $(BIN)/.dev ## billing's random life, long, and kill -9 at every write point
 	@CAMPAIGN_EXAMPLES=300 CAMPAIGN_STEPS=60 $(BIN)/pytest -q tests/headend/billing/test_machine.py
 	@$(BIN)/python -m tests.campaigns.kill
+
+campaign-agent: $(BIN)/.dev ## kill -9 of a box at every write point and at any moment, with an honest and with a lying clock
+	@$(BIN)/python -m tests.campaigns.kill --life agent --life agent-lying --moments 1000
 
 mutants-billing: $(BIN)/.dev ## plant known bugs in a copy: the tests have to catch each
 	@$(BIN)/python -m tests.mutants.billing
