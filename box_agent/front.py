@@ -45,6 +45,7 @@ class Front:
         self._loaded = threading.Event()
         self._rest: Callable[[bytes], object] | None = None
         self._spoken_to = threading.Event()
+        self._spoke_at = core.clock.monotonic()
 
     def open(self, rest: Callable[[bytes], object]) -> None:
         """From now on `rest` answers what is no event; it gives a result, or raises a StbError."""
@@ -54,6 +55,11 @@ class Front:
     def answered(self) -> None:
         """An answer has been sent."""
         self._spoken_to.set()
+        self._spoke_at = self._core.clock.monotonic()
+
+    def idle_s(self) -> float:
+        """Seconds since somebody was answered."""
+        return self._core.clock.monotonic() - self._spoke_at
 
     def wait_to_be_spoken_to(self, seconds: float) -> None:
         """Give way to whoever speaks first: loading the rest would share the processor with it."""

@@ -7,6 +7,7 @@ also when the headend is not. What talks to the headend is one errand at a time.
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TypeVar
 
 from box_agent.app import Agent
@@ -91,6 +92,11 @@ class Service:
         """Let the agent do what is due."""
         with self._errand, self._turn:
             self._agent.tick()
+
+    def next_due(self) -> datetime | None:
+        """When the agent has something to do next; see `Agent.next_due`."""
+        with self._turn:
+            return self._agent.next_due()
 
     def close(self) -> None:
         """Make everything durable and close the file."""

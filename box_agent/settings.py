@@ -41,6 +41,7 @@ class BoxSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     heartbeat_hours: Annotated[int, Meta(ge=1, le=720)] = 24
     order_retention_days: Annotated[int, Meta(ge=1, le=3650)] = 90
     sentlog_retention_days: Annotated[int, Meta(ge=1, le=366)] = 60
+    rest_minutes: Annotated[int, Meta(ge=0, le=1440)] = 10
     consent_file: str | None = None
     language: str = "en"
     ca_file: str | None = None

@@ -65,7 +65,7 @@ class AgentLife(BoxLife):
             self.agent.enrol(CODE)
         self.say("enrolled", CODE)
         self.agent.set_consent(granted=True, notice=notice_version(), how="campaign")
-        self.say("consented", True)
+        self.say("consented", notice_version())
         self.agent.tick()
         for number, (name, promoted) in enumerate(EVENING):
             if name not in {kept.offer for kept in self.agent.orders()}:
@@ -133,7 +133,7 @@ def check_agent(folder: Path, told: list[tuple[str, Any]], *, lies: bool) -> Non
     if not lies:
         least = len(finished) * VIEWED_S // 60 - kills * (BUFFER_SECONDS + SIGN_SECONDS) // 60
         assert minutes >= least, f"{minutes} minutes of at least {least}"
-    if ("consented", True) in told:
+    if any(kind == "consented" for kind, _ in told):
         given = settings(folder / "box")
         core = Core(given.state_dir, given.consent_witness(), ScriptClock(lies=lies), "a look")
         assert core.consent.answer.granted, "a consent that was answered is gone"
