@@ -41,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", level=logging.INFO)
     logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it tells each of its ticks
     try:
+        if told.command == "replay":
+            return _replay(told.file, told.zone, as_json=told.json)
         settings = read_settings(Path(told.config))
         if told.command == "run":
             return run(settings)
@@ -138,6 +140,14 @@ def _locked(state: Path) -> Iterator[None]:
         yield
     finally:
         os.close(held)
+
+
+def _replay(path: Path, zone: str, *, as_json: bool) -> int:
+    from box_agent.replaying import replayed
+
+    found = replayed(path, zone)
+    sys.stdout.write((json.dumps(found) if as_json else _in_lines(found)) + "\n")
+    return 0
 
 
 def _question(settings: BoxSettings, request: dict[str, Any], *, as_json: bool) -> int:

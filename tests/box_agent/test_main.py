@@ -173,3 +173,28 @@ def test_a_running_agent_watches_the_player_and_reads_the_guide_that_it_is_told_
         child.terminate()
         assert child.wait(20) == 0
     kodi.crash()
+
+
+def test_a_recorded_session_is_told_without_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    recorded = str(Path(__file__).parent / "data" / "kodi_session.jsonl")
+    assert main(["--json", "replay", recorded, "--zone", "Europe/Amsterdam"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [(one["kind"], one["genre"], one["minutes"]) for one in found["sessions"]] == [
+        ("vod", "other", 0.3),
+        ("live", "sports", 0.8),
+        ("live", "film-drama", 0.7),
+        ("live", "news", 1.4),
+    ]
+    assert found["sessions"][0]["from"] == "2026-11-22T04:16:04+01:00"
+    assert found["clock_minutes"] == {"film-drama": 1, "news": 1}
+    assert main(["replay", recorded]) == 0
+    assert "genre: sports" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words", [["none.jsonl"], ["README.md"], ["kodi_session.jsonl", "--zone", "Nowhere"]]
+)
+def test_what_cannot_be_replayed_is_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    data = Path(__file__).parent / "data"
+    assert main(["replay", str(data / words[0]), *words[1:]]) == 2
+    assert capsys.readouterr().err.strip()
