@@ -23,7 +23,8 @@ CONNECT_SECONDS = 5.0
 LOOK_SECONDS = 30.0
 """How long a set clock may go unnoticed while nothing arrives."""
 BACKOFF_MS = 1_000
-MOST_BACKOFF_MS = 30_000
+MOST_BACKOFF_MS = 8_000
+"""What is played while nobody listens is lost up to here; an attempt costs next to nothing."""
 JUMP_MS = 60_000
 """The wall clock has jumped when it moved this much more or less than the monotonic one."""
 _PIECE = 65_536
@@ -44,7 +45,7 @@ class Kodi:
         self._clock = clock
         self._below = below
         self._line: socket.socket | None = None
-        self._counts: Counter[str] = Counter(unreadable=0, ignored=0, reconnects=0, unanswered=0)
+        self._counts: Counter[str] = Counter(connected=0, unreadable=0, ignored=0, reconnects=0, unanswered=0)
 
     def run(self, report: Report, stop: threading.Event) -> None:
         """Watch it until told to stop."""
@@ -58,7 +59,7 @@ class Kodi:
             stop.wait(wait_ms / 1000)
 
     def counts(self) -> Mapping[str, int]:
-        """See `Source`; also `unanswered`: how often it was given up because it no longer answered."""
+        """See `Source`; also whether it is `connected`, and how often it was given up, `unanswered`."""
         return dict(self._counts)
 
     def _once(self, report: Report, stop: threading.Event) -> bool:
@@ -70,7 +71,11 @@ class Kodi:
             if line.getsockname() == line.getpeername():  # nobody listens, and TCP met itself
                 return False
             _LOG.info("kodi is there")
-            return _Connection(line, self._make(), self._clock, report).run(stop, self._counts)
+            self._counts["connected"] = 1
+            try:
+                return _Connection(line, self._make(), self._clock, report).run(stop, self._counts)
+            finally:
+                self._counts["connected"] = 0
 
     def _interrupt(self, stop: threading.Event) -> None:
         """End the waiting for bytes when told to stop, so that it need not look up now and then."""

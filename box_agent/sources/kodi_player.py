@@ -1,9 +1,9 @@
 """Kodi's notifications and answers to player events. Pure: messages and instants in, events out.
 
 What Kodi does (20.1, measured): a zap is told by the new channel's OnPlay alone. OnPlay is intent, OnAVStart
-the picture, and viewing counts from the picture. Nothing is told when one programme follows another, so its
-end is waited for and the next one asked for. OnAVChange is noise. Which item it is, is asked once the picture
-is there; what then comes late is still dated right.
+the picture, and viewing counts from the picture; now and then the picture is told first. Nothing is told when
+one programme follows another, so its end is waited for and the next one asked for. OnAVChange is noise. Which
+item it is, is asked once the picture is there; what then comes late is still dated right.
 """
 
 from typing import Any
@@ -24,6 +24,8 @@ KEY_MS = 15_000
 """Holding the volume key says once in this time that somebody is there."""
 FOLLOWS_MS = 10_000
 """What begins so soon after the end of something nobody chose: the next of a list."""
+EARLY_MS = 2_000
+"""A file may have its picture before its OnPlay is told; so long after, that is the same start."""
 MAX_RATE = 1000
 _NEVER_MS = 253402300799999
 
@@ -37,6 +39,7 @@ class KodiPlayer:
         self._screen = KodiScreen(items)
         self._state = 0
         self._polled = False
+        self._early: tuple[tuple[str, ...], int] | None = None
         self._poll_ms = self._ask_ms = _NEVER_MS
         self._key_ms = self._ended_ms = -_NEVER_MS
         self._notified = {
@@ -111,24 +114,37 @@ class KodiPlayer:
         if item.get("type") == "picture":
             self.ignored += 1
             return
-        follows = now_ms - self._ended_ms <= FOLLOWS_MS
-        self._finish("stop", now_ms, by_box=follows)
+        early, self._early = self._early, None
+        if early is not None and early[0] == name_of(item) and now_ms - early[1] <= EARLY_MS:
+            self._screen.sign("key", now_ms, by_box=self._follows(now_ms))  # whoever chose it is there
+            return
+        self._finish("stop", now_ms, by_box=self._follows(now_ms))
         self._screen.rate = _speed(found, 1.0)
         if item.get("type") == "song" or item.get("channeltype") == "radio":
             self.ignored += 1
         else:
             number = _part(found, "player").get("playerid")
-            self._screen.opening = Opening({**item, "playerid": number}, follows)
+            self._screen.opening = Opening({**item, "playerid": number}, self._follows(now_ms))
 
     def _on_av_start(self, found: Told, now_ms: int) -> None:
         item, opening = _part(found, "item"), self._screen.opening
         if opening is None:
-            if self._screen.showing is not None or item.get("type") in {"song", "picture"}:
+            if item.get("type") in {"song", "picture"} or self._is_on(item):
                 self.ignored += 1
                 return
-            opening = Opening(item, by_box=True)
+            self._finish("stop", now_ms, by_box=self._follows(now_ms))
+            self._screen.rate = _speed(found, 1.0)
+            self._early = name_of(item), now_ms
+            opening = Opening(item, self._follows(now_ms))
         self._screen.opening = opening._replace(pictured_ms=now_ms)
         self.questions.item(now_ms, self._state)
+
+    def _is_on(self, item: Told) -> bool:
+        showing = self._screen.showing
+        return showing is not None and (showing.told is None or name_of(showing.told) == name_of(item))
+
+    def _follows(self, now_ms: int) -> bool:
+        return now_ms - self._ended_ms <= FOLLOWS_MS
 
     def _on_speed(self, found: Told, now_ms: int) -> None:
         self._screen.speed(_speed(found, self._screen.rate), now_ms, by_box=False)

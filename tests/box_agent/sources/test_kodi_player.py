@@ -72,6 +72,24 @@ def test_a_stop_that_comes_after_the_next_item_began_ends_nothing(talk):
     assert talk.told() == [("play", 1), ("stop", 10), ("play", 11)]
 
 
+def test_a_picture_that_is_told_before_the_intent_is_the_same_start(talk):
+    talk.play(channel(2), NEWS).wait(19 * SECOND)
+    talk.on = SOAP
+    talk.say("Player.OnAVStart", channel(1, "NPO1"))
+    talk.now += 50
+    talk.say("Player.OnPlay", channel(1, "NPO1")).wait(20 * SECOND)
+    assert talk.told() == [("play", 1), ("stop", 20), ("play", 20), ("key", 20.05)]
+    talk.say("Player.OnPlay", channel(2)).wait(SECOND)
+    assert talk.told()[-1] == ("stop", 40.05)
+
+
+def test_the_same_item_asked_for_again_later_is_another_start(talk):
+    talk.on = LIBRARY
+    talk.say("Player.OnAVStart", FILM).wait(20 * SECOND)
+    talk.play(FILM, LIBRARY)
+    assert talk.told() == [("play", 0), ("stop", 20), ("play", 21)]
+
+
 def test_noise_is_counted_and_tells_nothing(talk):
     talk.play(channel(2), NEWS)
     for method in ("Player.OnAVChange", "VideoLibrary.OnUpdate", "Player.OnPropertyChanged"):
