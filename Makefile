@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SEED ?= 2006
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ranking test fmt lint types imports promises tests bench campaign-year campaign-billing campaign-agent mutants-billing audit-privacy linkage mutants-privacy locks clean
+.PHONY: help demo ranking test fmt lint types imports promises tests kodi bench campaign-year campaign-billing campaign-agent mutants-billing audit-privacy linkage mutants-privacy locks clean
 
 help: ## list the chores
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -51,6 +51,9 @@ tests: $(BIN)/.dev ## the test suite
 
 promises: $(BIN)/.dev ## what a regulator is shown
 	@$(BIN)/pytest -m promise -v
+
+kodi: $(BIN)/.dev ## ten minutes before a real Kodi: what the agent says beside what was played
+	@$(BIN)/python -m tests.kodi
 
 bench: $(BIN)/.dev ## speed and memory, as ratios against a yardstick in the same run
 	@$(BIN)/python -m benchmarks.export

@@ -25,10 +25,20 @@ def ask(arguments: Sequence[str]) -> int:
     if told.command == "run":
         return run(told.config)
     try:
+        if told.command == "replay":
+            return _replay(told.file, told.zone, as_json=told.json)
         settings = read_settings(Path(told.config), os.environ)
         return _question(settings, request(told), as_json=told.json)
     except StbError as error:
         return refuse(error)
+
+
+def _replay(path: Path, zone: str, *, as_json: bool) -> int:
+    from box_agent.replaying import replayed
+
+    found = replayed(path, zone)
+    sys.stdout.write((json.dumps(found) if as_json else _in_lines(found)) + "\n")
+    return 0
 
 
 def _question(settings: BoxSettings, asked: dict[str, Any], *, as_json: bool) -> int:

@@ -157,15 +157,19 @@ class Listener:
 
 
 def _listen(path: str) -> _socket.socket:
-    if os.path.lexists(path):  # left by a kill; the state directory's lock says nobody listens
-        os.unlink(path)  # noqa: PTH108 (see above)
+    # Made beside it, so that whoever finds the path is answered. What stands there was left by a kill: the
+    # state directory's lock says that nobody listens.
+    fresh = f"{path}.new"
+    if os.path.lexists(fresh):
+        os.unlink(fresh)  # noqa: PTH108 (see above)
     found = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     before = os.umask(0o177)
     try:
-        found.bind(path)
+        found.bind(fresh)
     finally:
         os.umask(before)
     found.listen(_BACKLOG)
+    os.rename(fresh, path)  # noqa: PTH104 (see above)
     return found
 
 

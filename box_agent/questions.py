@@ -82,6 +82,9 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("run", help="run the agent until it is told to stop")
     enrol = commands.add_parser("enrol", help="bind this box to an account")
     enrol.add_argument("code", help="the code that the subscriber was given")
+    replay = commands.add_parser("replay", help="what a recorded session of a player amounts to")
+    replay.add_argument("file", type=Path, help="JSON lines, recorded from Kodi or of the agent's own events")
+    replay.add_argument("--zone", default="UTC", help="the time zone to tell it in (default: %(default)s)")
     commands.add_parser("status", help="how the agent stands")
     consent = commands.add_parser(
         "consent", help="show, give or withdraw the consent to tell what was viewed"

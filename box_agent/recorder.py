@@ -150,6 +150,11 @@ class Recorder:
         return len(self._buffer) + len(self._held) + self._viewing.count()
 
     @property
+    def showing(self) -> bool:
+        """Whether something is on, as far as unstamped events tell."""
+        return self._showing is not None
+
+    @property
     def dropped(self) -> int:
         """How many events went because there was no room for them, since this agent started."""
         return self._dropped + self._viewing.dropped

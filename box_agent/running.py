@@ -18,6 +18,7 @@ from box_agent.lines import HttpAnonymousLine, HttpNamedLine
 from box_agent.local_socket import perform
 from box_agent.service import Service
 from box_agent.settings import BadSettingsError, BoxSettings, read_settings
+from box_agent.sources.running import start_sources
 from box_agent.starting import DAMAGED, Handed, Lock, Places, Started, begin, refuse
 from box_agent.store import DamagedStoreError
 from shared.clock import Clock
@@ -82,9 +83,12 @@ def _serve(settings: BoxSettings, started: Started) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: end())
     service = build(settings, started.core, started.front, stirred)
+    sources = start_sources(settings, service.report, started.core.clock)
+    service.sources = sources.counts
     ticker = _Ticker(service, Path(settings.state_dir), end)
     _LOG.info("ready")
     _tick_until(stop, stirred, ticker, Rest(settings, started, service))
+    sources.stop()
     if ticker.damaged:
         return DAMAGE
     try:
@@ -158,7 +162,11 @@ class Rest:
         """Begin anew, if something heavy has been loaded, nothing is due soon and nobody is speaking."""
         if not self._rest_s or not any(name in sys.modules for name in _HEAVY):
             return
-        if self._started.front.idle_s() < SPOKEN_S or not self._nothing_due():
+        if (
+            self._started.core.recorder.showing
+            or self._started.front.idle_s() < SPOKEN_S
+            or not self._nothing_due()
+        ):
             return
         sockets = self._started.listener.hand_over()
         if sockets is None:
