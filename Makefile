@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SEED ?= 2006
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ranking test fmt lint types imports promises tests bench campaign-year campaign-billing mutants-billing audit-privacy linkage mutants-privacy locks clean
+.PHONY: help demo ranking test fmt lint types imports promises tests bench campaign-year campaign-billing mutants-billing audit-privacy linkage mutants-privacy fuzz-agent mutants-agent locks clean
 
 help: ## list the chores
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -77,6 +77,12 @@ linkage: $(BIN)/.dev ## an adversary with every key tries to link a week's fragm
 
 mutants-privacy: $(BIN)/.dev ## take checks of the anonymous path away: the tests have to fail
 	@$(BIN)/python -m tests.mutants.privacy
+
+fuzz-agent: $(BIN)/.dev ## random input for the agent's doors, ten minutes each; FUZZ_SECONDS, FUZZ_SEED
+	@$(BIN)/python -m tests.fuzz
+
+mutants-agent: $(BIN)/.dev ## plant bugs in the agent's doors: the fuzzer has to find each
+	@$(BIN)/python -m tests.mutants.agent
 
 locks: ## pin every dependency with its hashes, from pyproject.toml
 	@for set in box headend,release,documents sim dev; do \

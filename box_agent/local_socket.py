@@ -9,6 +9,7 @@ import os
 import re
 import socket
 import socketserver
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,6 +24,10 @@ from shared.errors import StbError
 from shared.named import Evidence
 
 MAX_LINE = 16 * 1024
+MOST_CONNECTIONS = 32
+"""At once; each has a thread. Whoever comes then is told so, and to come again."""
+_WAITING = 128
+"""Connections that wait to be accepted; one that comes then fails at once, where it could have waited."""
 _LOG = logging.getLogger(__name__)
 _Text = Annotated[str, Meta(min_length=1, max_length=128)]
 _Language = Literal["en", "nl", "fr"]
@@ -30,6 +35,10 @@ _Language = Literal["en", "nl", "fr"]
 
 class BadRequestError(StbError):
     """A request of another form than docs/box.md says."""
+
+
+class TooManyConnectionsError(StbError):
+    """So many are open that this one is closed again."""
 
 
 class NotSteeredError(StbError):
@@ -57,7 +66,7 @@ class PlaceOrder(_Op, tag="order"):
 class ReportDelivery(_Op, tag="delivery"):
     """Whether an order could be viewed, or was stopped."""
 
-    order: int
+    order: Annotated[int, Meta(ge=1, le=2**53)]
     outcome: _Text
 
 
@@ -163,10 +172,14 @@ def answer(service: Service, line: bytes) -> bytes:
     try:
         result = _perform(service, _read(line))
     except StbError as error:
-        name = error_name(error)
-        service.refused[name] += 1
-        return _encode({"ok": False, "error": name, "detail": str(error)})
+        return _refusal(service, error)
     return _encode({"ok": True, "result": result})
+
+
+def _refusal(service: Service, error: StbError) -> bytes:
+    name = error_name(error)
+    service.refused[name] += 1
+    return _encode({"ok": False, "error": name, "detail": str(error)})
 
 
 def error_name(error: StbError) -> str:
@@ -259,15 +272,38 @@ class SocketServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     """Listens at a path that only the agent's own user may open."""
 
     daemon_threads = True
+    request_queue_size = _WAITING
 
     def __init__(self, path: Path, service: Service) -> None:
         self.service = service
+        self._places = threading.BoundedSemaphore(MOST_CONNECTIONS)
         path.unlink(missing_ok=True)  # left by a kill; the state directory's lock says nobody listens
         before = os.umask(0o177)
         try:
             super().__init__(str(path), _Handler)
         finally:
             os.umask(before)
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 (as the base says)
+        """Serve a connection in a thread of its own, if there is a place for one."""
+        if self._places.acquire(blocking=False):
+            try:
+                super().process_request(request, client_address)
+            except BaseException:  # no thread could be started
+                self._places.release()
+                raise
+            return
+        full = TooManyConnectionsError(f"{MOST_CONNECTIONS} connections are open")
+        with contextlib.suppress(OSError):  # whoever asked may have gone; one line fits into any socket
+            request.sendall(_refusal(self.service, full))
+        self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 (likewise)
+        """Serve it, and give its place back."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
 
 
 def ask(path: Path, request: dict[str, Any], timeout_s: float = 90.0) -> dict[str, Any]:

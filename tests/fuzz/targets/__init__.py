@@ -1,0 +1,7 @@
+"""The doors, one file each: how input is drawn, and what may never come of it."""
+
+from tests.fuzz.engine import Target
+from tests.fuzz.targets.socket_lines import SocketLines
+from tests.fuzz.targets.socket_stream import SocketStream
+
+TARGETS: tuple[Target, ...] = (SocketLines(), SocketStream())

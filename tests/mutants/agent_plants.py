@@ -1,0 +1,95 @@
+"""Bugs in the agent's doors; the fuzzer's short run has to find each."""
+
+from tests.mutants.plants import single
+
+AGENT = "box_agent"
+_RUN = "tests/fuzz/test_fuzz.py::test_nothing_that_may_never_happen_happens_behind_a_door"
+
+MUTANTS = (
+    single(
+        "an event is told as kept and dropped",
+        f"{AGENT}/local_socket.py",
+        "service.do(lambda agent: agent.report(event))",
+        "service.do(lambda agent: agent.consent().granted)",
+        _RUN,
+    ),
+    single(
+        "a number of any size reaches the store",
+        f"{AGENT}/local_socket.py",
+        "    order: Annotated[int, Meta(ge=1, le=2**53)]\n",
+        "    order: int\n",
+        _RUN,
+    ),
+    single(
+        "what is no JSON escapes",
+        f"{AGENT}/local_socket.py",
+        "except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:",
+        "except msgspec.ValidationError as error:",
+        _RUN,
+    ),
+    single(
+        "after a line that is too long the rest is read out of step",
+        f"{AGENT}/local_socket.py",
+        '            if not line.endswith(b"\\n"):\n                return',
+        '            if not line.endswith(b"\\n"):\n                continue',
+        _RUN,
+    ),
+    single(
+        "an empty line is not answered",
+        f"{AGENT}/local_socket.py",
+        "            try:\n                said = answer(",
+        '            if line == b"\\n":\n                continue\n'
+        "            try:\n                said = answer(",
+        _RUN,
+    ),
+    single(
+        "a thread for each who comes",
+        f"{AGENT}/local_socket.py",
+        "threading.BoundedSemaphore(MOST_CONNECTIONS)",
+        "threading.BoundedSemaphore(10**6)",
+        _RUN,
+    ),
+    single(
+        "five may wait to be accepted",
+        f"{AGENT}/local_socket.py",
+        "    request_queue_size = _WAITING\n",
+        "",
+        _RUN,
+    ),
+    single(
+        "a locked PIN counts the tries that it refuses",
+        f"{AGENT}/pin.py",
+        '            raise PinLockedError("too many',
+        '            self._door.write("UPDATE pin SET missed = missed + 1")\n'
+        '            raise PinLockedError("too many',
+        _RUN,
+    ),
+    single(
+        "a withdrawal destroys before it is checked",
+        f"{AGENT}/consent.py",
+        "        shown.check()\n        self._refuse(WITHDRAWN",
+        "        self._drop()\n        shown.check()\n        self._refuse(WITHDRAWN",
+        _RUN,
+    ),
+    single(
+        "viewing from before the consent is kept",
+        f"{AGENT}/consent.py",
+        "return self.active() and at_ms >= self._answer.since_ms",
+        "return self.active()",
+        _RUN,
+    ),
+    single(
+        "a sign of life counts as somebody there",
+        f"{AGENT}/sessions.py",
+        '_NO_ACTION = frozenset({"progress", "standby"})',
+        '_NO_ACTION = frozenset({"standby"})',
+        _RUN,
+    ),
+    single(
+        "a stop on another tuner ends what is shown",
+        f"{AGENT}/sessions.py",
+        "        if self.front not in self.tuners:\n            self.finish()",
+        "        self.finish()",
+        _RUN,
+    ),
+)
