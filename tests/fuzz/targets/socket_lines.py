@@ -4,7 +4,8 @@ A part is one line. Those that begin with `@` are no lines but what happens mean
 box it is, one of `STARTS`), `@wait MS`, `@jump MS` (the wall clock is set, the monotonic one is not).
 
 The agent notices that the wall clock was set when the next event comes without a time of its own; where it
-was set, such an event ends the input. What is believed between the two is not looked at.
+was set, such an event ends the input. What is believed between the two is not looked at, and the clock is not
+set within the millisecond of an event.
 """
 
 import json
@@ -103,6 +104,7 @@ class _Talk:
         if word not in {b"@wait", b"@jump"} or not number.removeprefix(b"-").isdigit():
             return
         if word == b"@jump":
+            self._box.clock.wait(1)
             self._box.clock.jump(max(-(10**11), min(10**11, int(number))))
             self._jumps += 1
             return
