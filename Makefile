@@ -59,6 +59,7 @@ bench: $(BIN)/.dev ## speed and memory, as ratios against a yardstick in the sam
 	@$(BIN)/python -m benchmarks.boxweek
 	@$(BIN)/python -m benchmarks.release
 	@$(BIN)/python -m benchmarks.boxweight
+	@$(BIN)/python -m benchmarks.peers
 
 campaign-year: $(BIN)/.dev ## a year of a town with every fault on, then its books gone over, erasures included
 	@$(BIN)/python -m tests.campaigns.year

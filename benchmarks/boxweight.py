@@ -10,7 +10,6 @@ Compiled files are kept in a folder of the run's own, so that starts find them w
 """
 
 import argparse
-import os
 import sys
 import tempfile
 import time
@@ -24,7 +23,6 @@ from benchmarks.weight.figures import Figure, table
 from benchmarks.weight.installed import Installed
 from benchmarks.weight.weeks import FIRST, START, Life, Spent
 
-ROOT = Path(__file__).parents[1]
 ZONE = ZoneInfo("Europe/Amsterdam")
 HOUSEHOLD = 7
 """Of the simulated town: one whose box is on for about as long as the mean, 144 minutes a day."""
@@ -133,13 +131,6 @@ def _wire(spent: Spent) -> list[Figure]:
     ]
 
 
-def _prepare(cache: Path) -> None:
-    """What every process that is measured starts with: this source, and compiled files of its own."""
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    os.environ["PYTHONPYCACHEPREFIX"] = str(cache)
-    os.environ["PYTHONPATH"] = str(ROOT)
-
-
 def main() -> int:
     """Measure; 1 if something could not be measured."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -148,7 +139,7 @@ def main() -> int:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="stb-boxweight-") as name:
         folder = Path(name)
-        _prepare(folder / "compiled")
+        proc.compiled_in(folder / "compiled")
         run = Weighing(folder, asked.rounds, asked.idle)
         run.take("start", lambda: start.measured(folder, asked.rounds))
         run.take("recorder alone", lambda: recording.measured(folder, run.bare))

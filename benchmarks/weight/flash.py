@@ -2,8 +2,8 @@
 
 What is compared is `write_bytes` of /proc/PID/io: the pages of 4 KiB that a process made dirty for a disk,
 each time anew when it was written in between. That is what a block device is asked to take; a page of 1 KiB
-in a log that is synced costs 4. `wchar`, the bytes given to write calls, is told beside it. Neither has the file
-system's own journal in it, nor what the flash memory copies inside.
+in a log that is synced costs 4. `wchar`, the bytes given to write calls, is told beside it. Neither has the
+file system's own journal in it, nor what the flash memory copies inside.
 """
 
 import json
