@@ -4,8 +4,8 @@
 
 `start` starts and ends, so that what follows is no first start. `cost` records, lets the library finish what
 it does meanwhile, prints CPU and wall seconds and waits on its input. `kill` records, prints the CPU seconds
-until the last event was told as taken, and is gone (SIGKILL) in the same breath. `recover` starts anew on what
-the folder holds, and prints how many events are there.
+until the last event was told as taken, and is gone (SIGKILL) in the same breath. `recover` starts anew on
+what the folder holds, and prints how many events are there.
 """
 
 import os
