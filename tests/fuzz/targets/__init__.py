@@ -3,5 +3,6 @@
 from tests.fuzz.engine import Target
 from tests.fuzz.targets.socket_lines import SocketLines
 from tests.fuzz.targets.socket_stream import SocketStream
+from tests.fuzz.targets.xmltv_guide import XmltvGuide
 
-TARGETS: tuple[Target, ...] = (SocketLines(), SocketStream())
+TARGETS: tuple[Target, ...] = (SocketLines(), SocketStream(), XmltvGuide())
