@@ -21,6 +21,7 @@ from box_agent.local_socket import SocketServer, answer, ask
 from box_agent.questions import parser, request
 from box_agent.service import Service
 from box_agent.settings import BoxSettings, read_settings
+from box_agent.sources.running import start_sources
 from shared.clock import Clock
 from shared.errors import StbError
 from shared.system_clock import SteeredClock, SystemClock
@@ -61,11 +62,16 @@ def run(settings: BoxSettings) -> int:
     with _locked(settings.state()):
         service = build(settings)
         server = SocketServer(settings.socket(), service)
+        sources = start_sources(
+            settings, lambda event: service.do(lambda agent: agent.report(event)), clock_of(settings)
+        )
+        service.sources = sources.counts
         threading.Thread(target=server.serve_forever, daemon=True, name="socket").start()
         _LOG.info("ready")
         try:
             _tick_until(stop, service)
         finally:
+            sources.stop()
             server.shutdown()
             server.server_close()
             settings.socket().unlink(missing_ok=True)
@@ -75,9 +81,7 @@ def run(settings: BoxSettings) -> int:
 
 def build(settings: BoxSettings) -> Service:
     """A service over the real lines and the clock that the settings name."""
-    clock: Clock = SystemClock()
-    if settings.steered_clock is not None:
-        clock = SteeredClock(Path(settings.steered_clock))
+    clock = clock_of(settings)
     lines = (
         HttpNamedLine(settings.headend_url, settings.ca_file),
         HttpAnonymousLine(settings.relay_url, settings.ca_file),
@@ -85,6 +89,11 @@ def build(settings: BoxSettings) -> Service:
     return Service(
         lambda given: Agent(settings, given, clock), lines, steered=settings.steered_clock is not None
     )
+
+
+def clock_of(settings: BoxSettings) -> Clock:
+    """The clock that the settings name: the machine's own, or a simulator's."""
+    return SystemClock() if settings.steered_clock is None else SteeredClock(Path(settings.steered_clock))
 
 
 def _tick_until(stop: threading.Event, service: Service) -> None:

@@ -239,7 +239,8 @@ def _tell(service: Service, wanted: EnrolBox | Reminded | SetPin | ResetPin | Ti
 def _show(service: Service, wanted: object) -> object:
     match wanted:
         case ShowStatus():
-            return service.do(Agent.status) | {"refused_requests": dict(service.refused)}
+            beside = {"refused_requests": dict(service.refused), "sources": service.sources()}
+            return service.do(Agent.status) | beside
         case ShowNotice(language=language):
             return service.do(lambda agent: agent.notice(language))
         case ShowSent(pin=pin, language=language):

@@ -6,7 +6,7 @@ also when the headend is not. What talks to the headend is one errand at a time.
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -51,7 +51,10 @@ class GivesWayAnonymous:
 
 
 class Service:
-    """The agent behind its turns, and a count of the requests that were refused, by name."""
+    """The agent behind its turns, and a count of the requests that were refused, by name.
+
+    `sources` tells how the sources of events go, where there are any.
+    """
 
     def __init__(
         self,
@@ -64,6 +67,7 @@ class Service:
         self._errand = threading.Lock()
         self._agent = make((GivesWayNamed(lines[0], self._turn), GivesWayAnonymous(lines[1], self._turn)))
         self.refused: Counter[str] = Counter()
+        self.sources: Callable[[], Mapping[str, object]] = dict
         self.steered = steered
 
     def do(self, act: Callable[[Agent], _T]) -> _T:

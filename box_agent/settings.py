@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 from shared.errors import StbError
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_LAST_PORT = 65_535
 _Key = Annotated[str, Meta(min_length=44, max_length=44)]
 _Text = Annotated[str, Meta(min_length=1, max_length=64)]
 
@@ -42,6 +43,9 @@ class BoxSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     consent_file: str | None = None
     language: Literal["en", "nl", "fr"] = "en"
     ca_file: str | None = None
+    kodi: str | None = None
+    guide_file: str | None = None
+    guide_categories: str | None = None
     simulated: bool = False
     steered_clock: str | None = None
 
@@ -56,6 +60,10 @@ class BoxSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     def consent_witness(self) -> Path:
         """Where the answer stands a second time; best on another partition than the store."""
         return Path(self.consent_file) if self.consent_file else self.state() / "consent.json"
+
+    def kodi_address(self) -> tuple[str, int]:
+        """Where Kodi's JSON-RPC is; `check` has seen that it is of this form."""
+        return _host_and_port(self.kodi or "")
 
     def socket(self) -> Path:
         """Where the agent listens."""
@@ -81,11 +89,13 @@ def check(settings: BoxSettings) -> BoxSettings:
     """What the types cannot say; answers with the same settings.
 
     Raises:
-        BadSettingsError: a plain-text address off this machine,
+        BadSettingsError: a plain-text address off this machine, no address of Kodi,
             an unknown zone, or a steered clock on a box that is not simulated.
     """
     for url in (settings.headend_url, settings.relay_url):
         _check_url(url)
+    if settings.kodi is not None:
+        settings.kodi_address()
     try:
         settings.timezone()
     except (KeyError, ValueError, OSError) as error:
@@ -93,6 +103,13 @@ def check(settings: BoxSettings) -> BoxSettings:
     if settings.steered_clock is not None and not settings.simulated:
         raise BadSettingsError("a steered clock needs simulated = true")
     return settings
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not host or not colon or not port.isascii() or not port.isdigit() or not 0 < int(port) <= _LAST_PORT:
+        raise BadSettingsError(f"{text!r} is not of the form host:port")
+    return host.strip("[]"), int(port)
 
 
 def _check_url(url: str) -> None:

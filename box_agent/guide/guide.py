@@ -61,7 +61,9 @@ class Guide:
 
     def counts(self) -> dict[str, object]:
         """How loading went: files loaded and refused, what was skipped, and the texts that no list knows."""
-        unmapped = dict(self._categories.unmapped.most_common(20))
+        unmapped = dict(
+            Counter(dict(self._categories.unmapped)).most_common(20)
+        )  # a copy: they grow meanwhile
         return {**self._counts, "skipped": dict(self._skipped), "unmapped": unmapped}
 
     def _taken(self, signature: Signature, stop: threading.Event) -> bool:

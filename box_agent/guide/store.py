@@ -5,6 +5,7 @@ damaged one is deleted and loaded again. Times are Unix seconds. Every call open
 it is asked a few hundred times a week.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -162,6 +163,7 @@ class GuideStore:
 
 
 def _open(path: Path) -> sqlite3.Connection:
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
     connection = sqlite3.connect(path, isolation_level=None)
     try:
         connection.execute("PRAGMA synchronous = OFF")

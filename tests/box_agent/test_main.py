@@ -14,6 +14,7 @@ from shared.notice import notice_text
 from shared.register import notice_version
 from shared.system_clock import ClockSteerer
 from tests.box_agent.fakes import START, settings
+from tests.box_agent.sources.fake_kodi import FakeKodi
 
 ROOT = Path(__file__).parents[2]
 
@@ -147,3 +148,28 @@ def test_after_kill_9_the_next_run_takes_over(config: Path, running: subprocess.
         assert "ready" in child.stderr.readline()
         child.terminate()
         assert child.wait(20) == 0
+
+
+def test_a_running_agent_watches_the_player_and_reads_the_guide_that_it_is_told_of(config: Path) -> None:
+    kodi = FakeKodi()
+    kodi.on = {"id": 1, "type": "movie", "genre": ["Comedy"], "mediapath": "x"}
+    guide = config.parent / "guide.xml"
+    guide.write_text("<tv/>")
+    told = f"kodi = '127.0.0.1:{kodi.address[1]}'\nguide_file = '{guide}'\n"
+    config.write_text(f"{told}{config.read_text()}")
+    main(["--config", str(config), "consent", "grant", "--notice", str(notice_version())])
+    command = [sys.executable, "-m", "box_agent", "--config", str(config)]
+    with subprocess.Popen([*command, "run"], cwd=ROOT, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr is not None
+        while "ready" not in child.stderr.readline():
+            pass
+        for _ in range(100):
+            said = subprocess.run([*command, "--json", "status"], cwd=ROOT, capture_output=True, check=True)
+            found = json.loads(said.stdout)["result"]["sources"]
+            if found["kodi"].get("kept", 0) >= 1 and found["guide"].get("loaded") == 1:
+                break
+        else:
+            raise AssertionError(found)
+        child.terminate()
+        assert child.wait(20) == 0
+    kodi.crash()
