@@ -1,6 +1,6 @@
 """Bugs in the agent's doors; the fuzzer's short run has to find each."""
 
-from tests.mutants.plants import single
+from tests.mutants.plants import Change, Mutant, single
 
 AGENT = "box_agent"
 _RUN = "tests/fuzz/test_fuzz.py::test_nothing_that_may_never_happen_happens_behind_a_door"
@@ -113,12 +113,21 @@ MUTANTS = (
         "            self._escaped = False\n",
         _RUN,
     ),
-    single(
+    Mutant(
         "viewing counts from the intent and not from the picture",
-        f"{AGENT}/sources/kodi_player.py",
-        'self._screen.opening = Opening({**item, "playerid": number}, follows)',
-        'self._screen.opening = Opening({**item, "playerid": number}, follows, now_ms)',
-        _RUN,
+        (
+            Change(
+                f"{AGENT}/sources/kodi_player.py",
+                'self._screen.opening = Opening({**item, "playerid": number}, follows)',
+                'self._screen.opening = Opening({**item, "playerid": number}, follows, now_ms)',
+            ),
+            Change(
+                f"{AGENT}/sources/kodi_player.py",
+                "self._screen.opening = opening._replace(pictured_ms=now_ms)",
+                "self._screen.opening = opening._replace(pictured_ms=opening.pictured_ms or now_ms)",
+            ),
+        ),
+        (_RUN,),
     ),
     single(
         "a pause of Kodi's is not told",

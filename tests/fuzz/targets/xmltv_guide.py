@@ -56,7 +56,7 @@ class XmltvGuide:
         """See `Target`."""
         odd = random.random()
         parts = [f"@chunk {random.choice((1, 7, 100, 10**6))}".encode(), random.choice(_HEADS)]
-        parts += [random.choice(_ODD_HEADS)] if odd < 0.1 else []
+        parts += [random.choice(_ODD_HEADS)] if odd < 0.2 else []
         parts += [b"<tv>", *(_element(random) for _ in range(random.choice((0, 1, 3, 12)))), b"</tv>"]
         if odd > 0.7:
             at = random.randrange(1, len(parts))
