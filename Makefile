@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SEED ?= 2006
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ranking test fmt lint types imports promises tests kodi bench campaign-year campaign-billing campaign-agent mutants-billing audit-privacy linkage mutants-privacy locks clean
+.PHONY: help demo ranking test fmt lint types imports promises tests kodi bench campaign-year campaign-billing campaign-agent mutants-billing audit-privacy linkage mutants-privacy fuzz-agent mutants-agent locks clean
 
 help: ## list the chores
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -61,6 +61,8 @@ bench: $(BIN)/.dev ## speed and memory, as ratios against a yardstick in the sam
 	@$(BIN)/python -m benchmarks.gateway
 	@$(BIN)/python -m benchmarks.boxweek
 	@$(BIN)/python -m benchmarks.release
+	@$(BIN)/python -m benchmarks.boxweight
+	@$(BIN)/python -m benchmarks.peers
 
 campaign-year: $(BIN)/.dev ## a year of a town with every fault on, then its books gone over, erasures included
 	@$(BIN)/python -m tests.campaigns.year
@@ -83,6 +85,12 @@ linkage: $(BIN)/.dev ## an adversary with every key tries to link a week's fragm
 
 mutants-privacy: $(BIN)/.dev ## take checks of the anonymous path away: the tests have to fail
 	@$(BIN)/python -m tests.mutants.privacy
+
+fuzz-agent: $(BIN)/.dev ## random input for the agent's doors, ten minutes each; FUZZ_SECONDS, FUZZ_SEED
+	@$(BIN)/python -m tests.fuzz
+
+mutants-agent: $(BIN)/.dev ## plant bugs in the agent's doors: the fuzzer has to find each
+	@$(BIN)/python -m tests.mutants.agent
 
 locks: ## pin every dependency with its hashes, from pyproject.toml
 	@for set in box headend,release,documents sim dev; do \

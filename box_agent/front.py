@@ -28,6 +28,10 @@ class BadRequestError(StbError):
     """A request of another form than docs/box.md says."""
 
 
+class TooManyConnectionsError(StbError):
+    """So many are open that this one is closed again."""
+
+
 class StillStartingError(StbError):
     """The agent has only just been started, and the rest of it did not come in time; ask again."""
 
@@ -52,6 +56,10 @@ class Front:
         self._rest = rest
         self._loaded.set()
 
+    def turn_away(self) -> bytes:
+        """What a connection is told that is one too many."""
+        return self._refusal(TooManyConnectionsError("close one first"))
+
     def answered(self) -> None:
         """An answer has been sent."""
         self._spoken_to.set()
@@ -70,10 +78,13 @@ class Front:
         try:
             result = self._perform(line)
         except StbError as error:
-            name = error_name(error)
-            self.refused[name] += 1
-            return _encode({"ok": False, "error": name, "detail": str(error)})
+            return self._refusal(error)
         return result if isinstance(result, bytes) else _encode({"ok": True, "result": result})
+
+    def _refusal(self, error: StbError) -> bytes:
+        name = error_name(error)
+        self.refused[name] += 1
+        return _encode({"ok": False, "error": name, "detail": str(error)})
 
     def _perform(self, line: bytes) -> object:
         if len(line) > MAX_LINE:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 MOST_CONNECTIONS = 32
 WRITE_SECONDS = 30.0
-_BACKLOG = 16
+_BACKLOG = 128
+"""Connections that wait to be accepted; one that comes then fails at once, where it could have waited."""
 _CHUNK = 4096
-_CROWDED = b'{"ok":false,"error":"too-many-connections","detail":"close one first"}\n'
 _FAILED = b'{"ok":false,"error":"internal","detail":"see the agent\'s log"}\n'
 
 
@@ -37,7 +37,8 @@ class _Connection:
 class Listener:
     """Listens at a path that only the agent's own user may open, a thread for each connection.
 
-    `answered` is called after each answer that was sent. `handed` are the file descriptors that `hand_over`
+    `answered` is called after each answer that was sent; `turned_away` says what one connection too many is
+    told. `handed` are the file descriptors that `hand_over`
     gave in the same process's life before: the listening socket, then the connections.
     """
 
@@ -46,11 +47,13 @@ class Listener:
         path: str,
         answer: Callable[[bytes], bytes],
         answered: Callable[[], None] = lambda: None,
+        turned_away: Callable[[], bytes] = lambda: b"",
         handed: Sequence[int] = (),
     ) -> None:
         self._path = path
         self._answer = answer
         self._answered = answered
+        self._turned_away = turned_away
         self._open: set[_Connection] = set()
         self._lock = threading.Lock()
         self._closed = False
@@ -107,7 +110,7 @@ class Listener:
                 if len(self._open) < MOST_CONNECTIONS:
                     self._begin(connection)
                     continue
-            _say(connection.socket, _CROWDED)
+            _say(connection.socket, self._turned_away())
             connection.socket.close()
         self._socket.close()
 
@@ -139,9 +142,11 @@ class Listener:
                 return True
             taken = _say(connection.socket, self._answer_to(line))
             self._answered()
-            if not taken or not end:
+            if not taken or len(line) > MAX_LINE:
                 return False  # gone; or too long: what follows would be read out of step
             connection.waiting = rest
+        if connection.waiting:  # the last line needs no end of its own
+            _say(connection.socket, self._answer_to(connection.waiting))
         return False
 
     def _answer_to(self, line: bytes) -> bytes:

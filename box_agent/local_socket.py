@@ -39,7 +39,7 @@ class PlaceOrder(_Op, tag="order"):
 class ReportDelivery(_Op, tag="delivery"):
     """Whether an order could be viewed, or was stopped."""
 
-    order: int
+    order: Annotated[int, Meta(ge=1, le=2**53)]
     outcome: _Text
 
 

@@ -138,7 +138,8 @@ def begin(places: Places, clock: Clock, lock: Lock, handed: Handed | None) -> St
     """
     core = open_core(places, clock)
     front = Front(core)
-    listener = Listener(places.socket, front.answer, front.answered, handed.sockets if handed else ())
+    sockets = handed.sockets if handed else ()
+    listener = Listener(places.socket, front.answer, front.answered, front.turn_away, sockets)
     tell_ready()
     return Started(lock, core, front, listener)
 

@@ -25,6 +25,9 @@ _GUIDE, _RECORDINGS = "pvr://guide/", "pvr://recordings/"
 _RECORDED_AT = re.compile(r"(\d{8})_(\d{6})")
 _MUSIC_VIDEO = 0x60
 _MAX_CHANNEL = 128
+_MOST_NUMBER = 2**53
+_LAST_YEAR = 9998
+"""A moment in the year after has no local time everywhere, and nobody recorded anything then."""
 _NOT_VIEWING = frozenset({"song", "picture"})
 
 
@@ -60,10 +63,12 @@ class KodiItems:
         return Shown(self._from_library(kind, told, path))
 
     def _live(self, told: dict[str, Any]) -> Shown:
-        channel, starts_ms, ends_ms = f"ch{told.get('id')}", _ms(told, "starttime"), _ms(told, "endtime")
+        starts_ms, ends_ms = _ms(told, "starttime"), _ms(told, "endtime")
+        number, label = _number(told), _text(told, "channel") or _text(told, "label")
+        channel = f"ch{self._ref(label) if number is None else number}"
         code = self._categories.code(_texts(told, "genre"))
         # Without a genre of Kodi's own our guide is asked, by the only name of the channel that Kodi tells.
-        name = (_text(told, "channel") or _text(told, "label"))[:_MAX_CHANNEL]
+        name = label[:_MAX_CHANNEL]
         asked = "" if code else name
         if not starts_ms < ends_ms:
             return Shown(Item(kind="live", genre=code, ref=channel, channel=asked), channel=name)
@@ -77,19 +82,25 @@ class KodiItems:
         return Item(kind=kind, genre=code, broadcast_day=day, ref=self._ref(path or _text(told, "label")))
 
     def _from_library(self, kind: str, told: dict[str, Any], path: str) -> Item:
-        number, texts = told.get("id"), _texts(told, "genre")
+        number, texts = _number(told), _texts(told, "genre")
         if kind == "movie":
             code = self._categories.film_code(texts)
         else:
             code = self._categories.code(texts) if texts else UNDEFINED
         if kind == "musicvideo":
             code = code or _MUSIC_VIDEO
-        known = isinstance(number, int) and number > 0 and kind not in {"", "unknown"}
+        known = number is not None and kind not in {"", "unknown"}
         ref = f"{kind[:16]}-{number}" if known else self._ref(f"{path}\n{_text(told, 'label')}")
         return Item(kind="vod", genre=code, ref=ref)
 
     def _ref(self, text: str) -> str:
         return blake2b(text.encode("utf-8", "surrogatepass"), key=self._key, digest_size=8).hexdigest()
+
+
+def _number(told: dict[str, Any]) -> int | None:
+    """Kodi's number for it, if it is one: a reference is short, whatever a player says."""
+    found = told.get("id")
+    return found if isinstance(found, int) and 0 < found < _MOST_NUMBER else None
 
 
 def _text(told: dict[str, Any], name: str) -> str:
@@ -118,4 +129,4 @@ def _parsed(text: str, form: str) -> int:
         at = datetime.strptime(text, form).replace(tzinfo=UTC)
     except ValueError:
         return 0
-    return max(0, to_ms(at))
+    return max(0, to_ms(at)) if at.year <= _LAST_YEAR else 0
