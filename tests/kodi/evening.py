@@ -132,7 +132,7 @@ class Evening:
         self._close()
 
     def hang(self, seconds):
-        """Let Kodi hang right after a sign of life, until it has been given up; then it goes on, and stops."""
+        """Let Kodi hang right after a sign of life, until it is given up; then it goes on, and stops."""
         self.kodi.ask("Application.SetVolume", volume="increment")
         time.sleep(0.2)
         self.kodi.freeze()
