@@ -1,6 +1,7 @@
 import json
 import socket
 import time
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,6 @@ import pytest
 from box_agent.sources import kodi as kodi_wire
 from box_agent.sources import kodi_questions
 from shared.system_clock import SystemClock
-from simulator.processes import free_port
 from tests.box_agent.sources.fake_kodi import FakeKodi, Watched
 from tests.box_agent.sources.kodi_talk import FILM
 
@@ -39,6 +39,14 @@ def watched(kodi):
     until(lambda: "Player.GetActivePlayers" in kodi.asked)
     yield made
     made.stop()
+
+
+def quiet_port():
+    """A port that nobody listens on, and that no connection is given by chance."""
+    for port in range(20_000, 30_000):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("no port is free")
 
 
 def begin(kodi, watched):
@@ -75,7 +83,7 @@ def test_after_a_lost_connection_what_is_on_counts_again(kodi, watched):
 
 
 def test_a_player_that_starts_later_is_found():
-    port = free_port()
+    port = quiet_port()
     watched = Watched(("127.0.0.1", port))
     time.sleep(0.1)
     kodi = FakeKodi(port)
@@ -167,7 +175,7 @@ def test_a_stop_is_followed_while_nothing_arrives(kodi):
 
 
 def test_a_port_at_which_nobody_listens_is_no_player():
-    watched = Watched(("127.0.0.1", free_port()))
+    watched = Watched(("127.0.0.1", quiet_port()))
     time.sleep(0.3)
     watched.stop()
     assert watched.events == []
