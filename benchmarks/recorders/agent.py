@@ -6,7 +6,7 @@ from benchmarks.recorders.running import run
 from box_agent.consent import Consent, Shown
 from box_agent.events import read_event
 from box_agent.recorder import Recorder
-from box_agent.store import ANONYMOUS_TABLES, STORE_NAME, Store
+from box_agent.store import ANONYMOUS_TABLES, Store
 from shared.notice import notice_version
 from shared.system_clock import SystemClock
 
@@ -16,7 +16,7 @@ class Grouped:
 
     def __init__(self, folder: Path) -> None:
         clock = SystemClock()
-        door = Store(folder / STORE_NAME).door(ANONYMOUS_TABLES)
+        door = Store(folder / "box.sqlite").door(ANONYMOUS_TABLES)
         consent = Consent(door, folder / "consent.json")
         consent.grant(notice_version(), Shown("bench"), clock.now())
         self.recorder = Recorder(door, consent, clock)

@@ -39,6 +39,7 @@ class BoxProcess:
         )
         self._config.write_text("".join(lines))
         self._socket = state / "agent.sock"
+        self._steered = "steered_clock" in settings
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: socket.socket | None = None
 
@@ -56,8 +57,21 @@ class BoxProcess:
         """
         self._socket.unlink(missing_ok=True)
         command = [sys.executable, "-m", "box_agent", "--config", str(self._config), "run"]
+        environment = dict(os.environ)
+        if not self._steered:  # as the service unit places an agent's files
+            environment |= {
+                "BOX_AGENT_STATE_DIR": str(self.state),
+                "BOX_AGENT_SOCKET_PATH": str(self._socket),
+                "BOX_AGENT_CONSENT_FILE": str(self.state / "consent.json"),
+            }
         with (self.state / "agent.log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=die_with_parent)  # noqa: PLW1509 (one system call)
+            self._process = subprocess.Popen(
+                command,
+                env=environment,
+                stdout=log,
+                stderr=log,
+                preexec_fn=die_with_parent,  # noqa: PLW1509 (one system call)
+            )
         until = time.monotonic() + START_S
         while (connection := _connected(self._socket)) is None:
             if time.monotonic() > until or self._process.poll() is not None:

@@ -12,7 +12,7 @@ from time import process_time
 from box_agent.consent import Consent, Shown
 from box_agent.events import read_event
 from box_agent.recorder import Recorder
-from box_agent.store import ANONYMOUS_TABLES, STORE_NAME, Store
+from box_agent.store import ANONYMOUS_TABLES, Store
 from shared.notice import notice_version
 from shared.system_clock import SystemClock
 
@@ -20,7 +20,7 @@ from shared.system_clock import SystemClock
 def main(folder: Path, events: int) -> None:
     """Record, and wait."""
     folder.mkdir(parents=True, exist_ok=True)
-    clock, store = SystemClock(), Store(folder / STORE_NAME)
+    clock, store = SystemClock(), Store(folder / "box.sqlite")
     door = store.door(ANONYMOUS_TABLES)
     consent = Consent(door, folder / "consent.json")
     consent.grant(notice_version(), Shown("bench"), clock.now())

@@ -16,11 +16,11 @@ from typing import Any
 import msgspec
 
 from box_agent.events import Event, read_event
-from box_agent.local_socket import MAX_LINE, answer, error_name
 from shared.clock import to_ms
 from shared.errors import StbError
 from tests.box_agent.fakes import START
 from tests.fuzz.boxes import STARTS, FuzzBox, Tables, fuzz_box
+from tests.fuzz.door import MAX_LINE, error_name
 from tests.fuzz.engine import Fault, Parts
 from tests.fuzz.model import Viewed, viewed
 from tests.fuzz.mutations import damaged, encoded, scrambled
@@ -114,21 +114,21 @@ class _Talk:
 
     def _say(self, line: bytes) -> None:
         before = self._tables()
-        agreed = self._box.service.do(lambda agent: agent.consent())
-        found = _checked(answer(self._box.service, line))
+        agreed = self._box.door.consent()
+        found = _checked(self._box.door.answer(line))
         if not found["ok"]:
             self._check_unchanged(before, found["error"])
             return
         said = msgspec.json.decode(line)
         if said["op"] == "event":
-            self._heard(said["event"], kept=found["result"]["kept"], since=(agreed.granted, agreed.since_ms))
+            self._heard(said["event"], kept=found["result"]["kept"], since=agreed)
         elif said["op"] == "set-consent" and not said["granted"]:
             self._taken.clear()
 
     def _heard(self, told: dict[str, object], *, kept: bool, since: tuple[bool, int]) -> None:
-        event, now_ms = read_event(told), to_ms(self._box.clock.now())
-        self._stamped |= event.at_ms is not None
-        stamped = msgspec.structs.replace(event, at_ms=now_ms if event.at_ms is None else event.at_ms)
+        at_ms = told.get("at_ms")
+        self._stamped |= at_ms is not None
+        stamped = read_event({**told, "at_ms": to_ms(self._box.clock.now()) if at_ms is None else at_ms})
         granted, since_ms = since
         wanted = granted and (stamped.at_ms or 0) >= since_ms
         if kept != wanted:
@@ -151,8 +151,8 @@ class _Talk:
             raise Fault("a refusal changes the store", f"{error}: {', '.join(sorted(changed))}")
 
     def _check_minutes(self) -> None:
-        found = [Viewed(one.item, one.viewed_ms(), one.cut_ms) for one in self._box.believed()]
-        spans = sorted(span for one in self._box.believed() for span in one.stretches)
+        found = [Viewed(one.item, one.viewed_ms(), one.cut_ms) for one in self._box.door.believed()]
+        spans = sorted(span for one in self._box.door.believed() for span in one.stretches)
         if any(end > start for (_, end), (start, _) in pairwise(spans)):
             raise Fault("a moment is viewed twice", str(spans))
         total = sum(one.viewed_ms for one in found)
@@ -165,7 +165,7 @@ class _Talk:
             if found != wanted:
                 raise Fault("wrong minutes", f"{found} where the stream says {wanted}")
         self._box.restart()
-        again = [Viewed(one.item, one.viewed_ms(), one.cut_ms) for one in self._box.believed()]
+        again = [Viewed(one.item, one.viewed_ms(), one.cut_ms) for one in self._box.door.believed()]
         if again != found:
             raise Fault("a restart changes the minutes", f"{found} became {again}")
 

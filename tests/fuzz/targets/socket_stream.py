@@ -19,8 +19,8 @@ from functools import cache
 from pathlib import Path
 from random import Random
 
-from box_agent.local_socket import MAX_LINE, MOST_CONNECTIONS, SocketServer
 from tests.fuzz.boxes import STARTS, FuzzBox, fuzz_box
+from tests.fuzz.door import MAX_LINE, MOST_CONNECTIONS
 from tests.fuzz.engine import Fault, Parts
 
 TIMEOUT_S = 5.0
@@ -172,9 +172,5 @@ def _listening() -> Path:
     atexit.register(stack.close)
     path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stb-fuzz-"))) / "agent.sock"
     box: FuzzBox = stack.enter_context(fuzz_box(STARTS[0]))
-    server = SocketServer(path, box.service)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    stack.callback(server.server_close)
-    stack.callback(server.shutdown)
+    stack.enter_context(box.door.listening(path))
     return path
