@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from benchmarks.recorders.running import run
-from box_agent.consent import Consent, Shown
+from box_agent.consent import Consent
 from box_agent.events import read_event
 from box_agent.recorder import Recorder
 from box_agent.store import ANONYMOUS_TABLES, Store
-from shared.notice import notice_version
+from shared.clock import Clock
 from shared.system_clock import SystemClock
 
 
@@ -18,7 +18,8 @@ class Grouped:
         clock = SystemClock()
         door = Store(folder / "box.sqlite").door(ANONYMOUS_TABLES)
         consent = Consent(door, folder / "consent.json")
-        consent.grant(notice_version(), Shown("bench"), clock.now())
+        if not consent.active():
+            _ask(consent, clock)  # on the first start only, which is not measured
         self.recorder = Recorder(door, consent, clock)
 
     def take(self, number: int) -> None:
@@ -42,6 +43,13 @@ class Single(Grouped):
         """See `Recording`."""
         super().take(number)
         self.recorder.flush()
+
+
+def _ask(consent: Consent, clock: Clock) -> None:
+    from box_agent.consent import Shown  # noqa: PLC0415 (recording needs none of this)
+    from shared.notice import notice_version  # noqa: PLC0415
+
+    consent.grant(notice_version(), Shown("bench"), clock.now())
 
 
 if __name__ == "__main__":
