@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SEED ?= 2006
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ranking test fmt lint types imports promises tests bench campaign-year campaign-billing mutants-billing audit-privacy linkage mutants-privacy locks clean
+.PHONY: help demo ranking test fmt lint types imports promises tests kodi bench campaign-year campaign-billing campaign-agent mutants-billing audit-privacy linkage mutants-privacy fuzz-agent mutants-agent locks clean
 
 help: ## list the chores
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -52,12 +52,17 @@ tests: $(BIN)/.dev ## the test suite
 promises: $(BIN)/.dev ## what a regulator is shown
 	@$(BIN)/pytest -m promise -v
 
+kodi: $(BIN)/.dev ## ten minutes before a real Kodi: what the agent says beside what was played
+	@$(BIN)/python -m tests.kodi
+
 bench: $(BIN)/.dev ## speed and memory, as ratios against a yardstick in the same run
 	@$(BIN)/python -m benchmarks.export
 	@$(BIN)/python -m benchmarks.month
 	@$(BIN)/python -m benchmarks.gateway
 	@$(BIN)/python -m benchmarks.boxweek
 	@$(BIN)/python -m benchmarks.release
+	@$(BIN)/python -m benchmarks.boxweight
+	@$(BIN)/python -m benchmarks.peers
 
 campaign-year: $(BIN)/.dev ## a year of a town with every fault on, then its books gone over, erasures included
 	@$(BIN)/python -m tests.campaigns.year
@@ -65,6 +70,9 @@ campaign-year: $(BIN)/.dev ## a year of a town with every fault on, then its boo
 campaign-billing: $(BIN)/.dev ## billing's random life, long, and kill -9 at every write point
 	@CAMPAIGN_EXAMPLES=300 CAMPAIGN_STEPS=60 $(BIN)/pytest -q tests/headend/billing/test_machine.py
 	@$(BIN)/python -m tests.campaigns.kill
+
+campaign-agent: $(BIN)/.dev ## kill -9 of a box at every write point and at any moment, with an honest and with a lying clock
+	@$(BIN)/python -m tests.campaigns.kill --life agent --life agent-lying --moments 1000
 
 mutants-billing: $(BIN)/.dev ## plant known bugs in a copy: the tests have to catch each
 	@$(BIN)/python -m tests.mutants.billing
@@ -77,6 +85,12 @@ linkage: $(BIN)/.dev ## an adversary with every key tries to link a week's fragm
 
 mutants-privacy: $(BIN)/.dev ## take checks of the anonymous path away: the tests have to fail
 	@$(BIN)/python -m tests.mutants.privacy
+
+fuzz-agent: $(BIN)/.dev ## random input for the agent's doors, ten minutes each; FUZZ_SECONDS, FUZZ_SEED
+	@$(BIN)/python -m tests.fuzz
+
+mutants-agent: $(BIN)/.dev ## plant bugs in the agent's doors: the fuzzer has to find each
+	@$(BIN)/python -m tests.mutants.agent
 
 locks: ## pin every dependency with its hashes, from pyproject.toml
 	@for set in box headend,release,documents sim dev; do \

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from box_agent.answers import Reader
 from box_agent.archive import STDOUT, as_text, write_archive
@@ -30,6 +31,8 @@ def ask(arguments: Sequence[str]) -> int:
     if told.command == "run":
         return run(told.config)
     try:
+        if told.command == "replay":
+            return _replay(told.file, told.zone, as_json=told.json)
         settings = read_settings(Path(told.config), os.environ)
     except StbError as error:
         return refuse(error)
@@ -39,6 +42,15 @@ def ask(arguments: Sequence[str]) -> int:
     except StbError as error:
         sys.stderr.write(reader.refused(error_name(error), str(error)) + "\n")
         return UNUSABLE
+
+
+def _replay(path: Path, zone: str, *, as_json: bool) -> int:
+    from box_agent.replaying import replayed
+
+    found = replayed(path, zone)
+    text = json.dumps(found) if as_json else Reader("en", ZoneInfo("UTC")).fields(found)
+    sys.stdout.write(text + "\n")
+    return DONE
 
 
 def _question(settings: BoxSettings, told: Told, reader: Reader) -> int:

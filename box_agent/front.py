@@ -28,6 +28,10 @@ class BadRequestError(StbError):
     """A request of another form than docs/box.md says."""
 
 
+class TooManyConnectionsError(StbError):
+    """So many are open that this one is closed again."""
+
+
 class StillStartingError(StbError):
     """The agent has only just been started, and the rest of it did not come in time; ask again."""
 
@@ -45,15 +49,25 @@ class Front:
         self._loaded = threading.Event()
         self._rest: Callable[[bytes], object] | None = None
         self._spoken_to = threading.Event()
+        self._spoke_at = core.clock.monotonic()
 
     def open(self, rest: Callable[[bytes], object]) -> None:
         """From now on `rest` answers what is no event; it gives a result, or raises a StbError."""
         self._rest = rest
         self._loaded.set()
 
+    def turn_away(self) -> bytes:
+        """What a connection is told that is one too many."""
+        return self._refusal(TooManyConnectionsError("close one first"))
+
     def answered(self) -> None:
         """An answer has been sent."""
         self._spoken_to.set()
+        self._spoke_at = self._core.clock.monotonic()
+
+    def idle_s(self) -> float:
+        """Seconds since somebody was answered."""
+        return self._core.clock.monotonic() - self._spoke_at
 
     def wait_to_be_spoken_to(self, seconds: float) -> None:
         """Give way to whoever speaks first: loading the rest would share the processor with it."""
@@ -64,10 +78,13 @@ class Front:
         try:
             result = self._perform(line)
         except StbError as error:
-            name = error_name(error)
-            self.refused[name] += 1
-            return _encode({"ok": False, "error": name, "detail": str(error)})
+            return self._refusal(error)
         return result if isinstance(result, bytes) else _encode({"ok": True, "result": result})
+
+    def _refusal(self, error: StbError) -> bytes:
+        name = error_name(error)
+        self.refused[name] += 1
+        return _encode({"ok": False, "error": name, "detail": str(error)})
 
     def _perform(self, line: bytes) -> object:
         if len(line) > MAX_LINE:

@@ -42,7 +42,7 @@ class PlaceOrder(_Op, tag="order"):
 class ReportDelivery(_Op, tag="delivery"):
     """Whether an order could be viewed, or was stopped."""
 
-    order: int
+    order: Annotated[int, Meta(ge=1, le=2**53)]
     outcome: _Text
 
 
@@ -237,7 +237,8 @@ def _tell(service: Service, wanted: EnrolBox | Reminded | SetPin | ResetPin | Wi
 def _show(service: Service, wanted: object) -> object:
     match wanted:
         case ShowStatus():
-            return service.do(Agent.status) | {"refused_requests": dict(service.refused)}
+            beside = {"refused_requests": dict(service.refused), "sources": service.sources()}
+            return service.do(Agent.status) | beside
         case ShowNotice(language=language):
             return service.do(lambda agent: agent.notice(language))
         case ShowSent() | ShowRecorded() | ShowWaiting() | Export():

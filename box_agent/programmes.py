@@ -4,19 +4,10 @@ Players send nothing there: the guide knows.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
 
 from box_agent.events import Item
+from box_agent.guide.programme import Programme
 from box_agent.sessions import ViewingSession
-
-
-class Programme(NamedTuple):
-    """What a channel showed from `start_ms` to `end_ms` (half-open); its genre as a DVB byte."""
-
-    start_ms: int
-    end_ms: int
-    code: int
-
 
 Programmes = Callable[[str, int, int], Sequence[Programme]]
 """The guide: what a channel showed between two instants, in order and without overlap."""
@@ -53,7 +44,9 @@ def _split(session: ViewingSession, programmes: Programmes) -> list[ViewingSessi
         if first > at:
             parts.append((session.item, at, first))
         # The programme's start tells two of one genre apart, as two items are.
-        parts.append((session.item._replace(genre=one.code, ref=f"{one.start_ms}"), first, last))
+        parts.append(
+            (session.item._replace(genre=one.code or session.item.genre, ref=f"{one.start_ms}"), first, last)
+        )
         at = last
     if at < end:
         parts.append((session.item, at, end))

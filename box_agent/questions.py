@@ -70,7 +70,7 @@ _GUARDED = {
     "export": "everything that this box knows of its household, as one JSON document",
 }
 """What tells what a household watched."""
-_WORDLESS = frozenset({"run"})
+_WORDLESS = frozenset({"run", "replay"})
 _REQUESTS: dict[str, Callable[[Told], Request]] = {
     "enrol": lambda told: {"code": told.code},
     "order": _order,
@@ -99,6 +99,9 @@ def parser() -> argparse.ArgumentParser:
     add("run", help="run the agent until it is told to stop")
     enrol = add("enrol", help="bind this box to an account")
     enrol.add_argument("code", help="the code that the subscriber was given")
+    replay = add("replay", help="what a recorded session of a player amounts to")
+    replay.add_argument("file", type=Path, help="JSON lines, recorded from Kodi or of the agent's own events")
+    replay.add_argument("--zone", default="UTC", help="the time zone to tell it in (default: %(default)s)")
     add("status", help="how the agent stands")
     consent = add("consent", help="show, give or withdraw the consent to tell what was viewed")
     consent.add_argument("answer", nargs="?", choices=("grant", "withdraw"), help="leave out to show it")

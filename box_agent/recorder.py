@@ -7,7 +7,7 @@ first event after a start is durable at once, and so is all of it when the agent
 
 from __future__ import annotations
 
-from box_agent.events import BY_BOX, SILENCE_MS, BadEventError, Event
+from box_agent.events import BY_BOX, SILENCE_MS, BadEventError, Event, ordered_before
 from box_agent.store import StoreError
 from box_agent.viewing import Run, Viewing
 from shared.clock import to_ms
@@ -48,6 +48,7 @@ class Recorder:
         self._held: list[tuple[float, Event]] = []
         self._read_at: tuple[int, float] | None = None
         self._showing: Event | None = None
+        self._recalled = False
         self._dropped = 0
 
     def report(self, event: Event) -> bool:
@@ -100,6 +101,7 @@ class Recorder:
         """
         if not self._consent.active():
             return
+        self._recall()
         now, monotonic = to_ms(self._clock.now()), self._clock.monotonic()
         if not self._clock_is_unset(now):
             self._release(now)
@@ -148,6 +150,11 @@ class Recorder:
         return len(self._buffer) + len(self._held) + self._viewing.count()
 
     @property
+    def showing(self) -> bool:
+        """Whether something is on, as far as unstamped events tell."""
+        return self._showing is not None
+
+    @property
     def dropped(self) -> int:
         """How many events went because there was no room for them, since this agent started."""
         return self._dropped + self._viewing.dropped
@@ -189,6 +196,16 @@ class Recorder:
             <= (event.at_ms or 0)
             <= (before.at_ms or 0) + SILENCE_MS
         )
+
+    def _recall(self) -> None:
+        """After a restart of the agent alone: what was on is on still."""
+        if self._recalled:
+            return
+        self._recalled = True
+        run = self._viewing.last_run()
+        if run is not None:
+            for event in sorted([*run.events, *self._buffer], key=ordered_before):
+                self._remember(event)
 
     # A clock that is not set yet, and one that is set meanwhile.
 

@@ -15,41 +15,41 @@ from box_agent.app import Agent
 from box_agent.core import Core
 from box_agent.front import Front
 from box_agent.lines import HttpAnonymousLine, HttpNamedLine
-from box_agent.listener import Listener
 from box_agent.local_socket import perform
 from box_agent.service import Service
 from box_agent.settings import BadSettingsError, BoxSettings, read_settings
-from box_agent.starting import DAMAGED, Lock, Places, open_core, refuse, tell_ready
+from box_agent.sources.running import start_sources
+from box_agent.starting import DAMAGED, Handed, Lock, Places, Started, begin, refuse
 from box_agent.store import DamagedStoreError
 from shared.clock import Clock
 from shared.errors import StbError
 from shared.system_clock import SteeredClock, SystemClock
 
 TICK_SECONDS = 60
+REST_TICK_SECONDS = 180
+SPOKEN_S = 60
+"""An agent that was spoken to so lately does not rest."""
 STOPPED, DAMAGE = 0, 3
 _LOG = logging.getLogger("box_agent")
 
 
 def run(config: str) -> int:
     """Run an agent whose settings say where its files are; answers with the exit status."""
+    handed = Handed.taken()
     try:
         settings = read_settings(Path(config), os.environ)
-        clock = clock_of(settings)
         places = places_of(settings)
-        with Lock(places.state):
-            core = open_core(places, clock)
-            front = Front(core)
-            listener = Listener(places.socket, front.answer)
-            tell_ready()
+        with Lock(places.state, handed) as lock:
+            started = begin(places, clock_of(settings), lock, handed)
             try:
-                return _serve(settings, core, front)
+                return _serve(settings, started)
             finally:
-                listener.close()
+                started.listener.close()
     except StbError as error:
         return refuse(error)
 
 
-def carry_on(config: str, places: Places, core: Core, front: Front) -> int:
+def carry_on(config: str, places: Places, started: Started) -> int:
     """Run an agent that takes events already, until SIGTERM or SIGINT.
 
     Raises:
@@ -58,7 +58,7 @@ def carry_on(config: str, places: Places, core: Core, front: Front) -> int:
     settings = read_settings(Path(config), os.environ)
     if places_of(settings) != places or settings.steered_clock is not None:
         raise BadSettingsError("the settings contradict the environment")
-    return _serve(settings, core, front)
+    return _serve(settings, started)
 
 
 def clock_of(settings: BoxSettings) -> Clock:
@@ -71,7 +71,7 @@ def places_of(settings: BoxSettings) -> Places:
     return Places(settings.state_dir, str(settings.socket()), str(settings.consent_witness()))
 
 
-def _serve(settings: BoxSettings, core: Core, front: Front) -> int:
+def _serve(settings: BoxSettings, started: Started) -> int:
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", level=logging.INFO)
     logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it tells each of its ticks
     stop, stirred = threading.Event(), threading.Event()
@@ -82,10 +82,13 @@ def _serve(settings: BoxSettings, core: Core, front: Front) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: end())
-    service = build(settings, core, front, stirred)
+    service = build(settings, started.core, started.front, stirred)
+    sources = start_sources(settings, service.report, started.core.clock)
+    service.sources = sources.counts
     ticker = _Ticker(service, Path(settings.state_dir), end)
     _LOG.info("ready")
-    _tick_until(stop, stirred, ticker)
+    _tick_until(stop, stirred, ticker, Rest(settings, started, service))
+    sources.stop()
     if ticker.damaged:
         return DAMAGE
     try:
@@ -143,7 +146,49 @@ class _Ticker:
         self._end()
 
 
-def _tick_until(stop: threading.Event, stirred: threading.Event, tick: _Ticker) -> None:
+class Rest:
+    """What an agent does when there is nothing to do: it begins anew without what it has loaded.
+
+    Cryptography, TLS and an HTTP client are needed for some seconds a day, and never given back by a process
+    that imported them. `exec` gives them back; the lock, the socket and every connection go on.
+    """
+
+    def __init__(self, settings: BoxSettings, started: Started, service: Service) -> None:
+        self._rest_s = settings.rest_minutes * 60 if settings.steered_clock is None else 0
+        self._started = started
+        self._service = service
+
+    def take(self) -> None:
+        """Begin anew, if something heavy has been loaded, nothing is due soon and nobody is speaking."""
+        if not self._rest_s or not any(name in sys.modules for name in _HEAVY):
+            return
+        if (
+            self._started.core.recorder.showing
+            or self._started.front.idle_s() < SPOKEN_S
+            or not self._nothing_due()
+        ):
+            return
+        sockets = self._started.listener.hand_over()
+        if sockets is None:
+            return
+        try:
+            self._service.close()
+            Handed(self._started.lock.held, sockets).give()
+            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 (this very program again)
+        except (OSError, StbError) as error:
+            _LOG.warning("no rest: %s", type(error).__name__)
+            self._started.listener.take_back()
+
+    def _nothing_due(self) -> bool:
+        clock = self._started.core.clock
+        due = self._service.next_due()
+        return due is None or (due - clock.now()).total_seconds() > self._rest_s
+
+
+_HEAVY = ("cryptography", "requests")
+
+
+def _tick_until(stop: threading.Event, stirred: threading.Event, tick: _Ticker, rest: Rest) -> None:
     from apscheduler.schedulers.background import BackgroundScheduler
 
     clock = SystemClock()
@@ -161,9 +206,11 @@ def _tick_until(stop: threading.Event, stirred: threading.Event, tick: _Ticker) 
     scheduler.start()
     stirred.set()  # what fell due while the box was off
     while not stop.is_set():
-        if stirred.wait(3 * TICK_SECONDS) and not stop.is_set():
+        if stirred.wait(REST_TICK_SECONDS) and not stop.is_set():
             stirred.clear()
             tick()
+        else:
+            rest.take()
         # A wall clock that is set back would stop the scheduler until it has caught up.
         if clock.monotonic() - tick.at > 3 * TICK_SECONDS:
             scheduler.reschedule_job("tick", trigger="interval", seconds=TICK_SECONDS, jitter=TICK_SECONDS)

@@ -5,11 +5,13 @@ also when the headend is not. What talks to the headend is one errand at a time.
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TypeVar
 
 from box_agent.app import Agent
+from box_agent.events import Event
 from box_agent.front import Front
 from box_agent.lines import AnonymousLine, Answer, NamedLine
 
@@ -54,6 +56,7 @@ class Service:
     """The agent behind its turns, which it shares with the front; `refused` counts refusals by name.
 
     `stirred` is called after what may have given the agent something to do at once.
+    `sources` tells how the sources of events go, where there are any.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class Service:
         with self._turn:  # players are being answered already
             self._agent = make((GivesWayNamed(lines[0], self._turn), GivesWayAnonymous(lines[1], self._turn)))
         self.refused = front.refused
+        self.sources: Callable[[], Mapping[str, object]] = dict
         self.steered = steered
 
     def do(self, act: Callable[[Agent], _T]) -> _T:
@@ -79,6 +83,11 @@ class Service:
             done = act(self._agent)
         self._stirred()
         return done
+
+    def report(self, event: Event) -> bool:
+        """Take an event of a source; what it is about is nothing to act on at once."""
+        with self._turn:
+            return self._agent.report(event)
 
     def errand(self, act: Callable[[Agent], _T]) -> _T:
         """Likewise for what may talk to the headend or the relay."""
@@ -91,6 +100,11 @@ class Service:
         """Let the agent do what is due."""
         with self._errand, self._turn:
             self._agent.tick()
+
+    def next_due(self) -> datetime | None:
+        """When the agent has something to do next; see `Agent.next_due`."""
+        with self._turn:
+            return self._agent.next_due()
 
     def close(self) -> None:
         """Make everything durable and close the file."""

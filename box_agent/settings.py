@@ -14,6 +14,7 @@ from shared.errors import StbError
 from shared.words import LANGUAGES
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_LAST_PORT = 65_535
 _Key = Annotated[str, Meta(min_length=44, max_length=44)]
 _Text = Annotated[str, Meta(min_length=1, max_length=64)]
 
@@ -41,9 +42,13 @@ class BoxSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     heartbeat_hours: Annotated[int, Meta(ge=1, le=720)] = 24
     order_retention_days: Annotated[int, Meta(ge=1, le=3650)] = 90
     sentlog_retention_days: Annotated[int, Meta(ge=1, le=366)] = 60
+    rest_minutes: Annotated[int, Meta(ge=0, le=1440)] = 10
     consent_file: str | None = None
     language: str = "en"
     ca_file: str | None = None
+    kodi: str | None = None
+    guide_file: str | None = None
+    guide_categories: str | None = None
     simulated: bool = False
     steered_clock: str | None = None
 
@@ -58,6 +63,10 @@ class BoxSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     def consent_witness(self) -> Path:
         """Where the answer stands a second time; best on another partition than the store."""
         return Path(self.consent_file) if self.consent_file else self.state() / "consent.json"
+
+    def kodi_address(self) -> tuple[str, int]:
+        """Where Kodi's JSON-RPC is; `check` has seen that it is of this form."""
+        return _host_and_port(self.kodi or "")
 
     def socket(self) -> Path:
         """Where the agent listens."""
@@ -102,11 +111,14 @@ def check(settings: BoxSettings) -> BoxSettings:
     """What the types cannot say; answers with the same settings.
 
     Raises:
-        BadSettingsError: a plain-text address off this machine, a language that the notice does not have,
+        BadSettingsError: a plain-text address off this machine, no address of Kodi, a language that the
+            notice does not have,
             an unknown zone, or a steered clock on a box that is not simulated.
     """
     for url in (settings.headend_url, settings.relay_url):
         _check_url(url)
+    if settings.kodi is not None:
+        settings.kodi_address()
     try:
         settings.timezone()
     except (KeyError, ValueError, OSError) as error:
@@ -116,6 +128,13 @@ def check(settings: BoxSettings) -> BoxSettings:
     if settings.steered_clock is not None and not settings.simulated:
         raise BadSettingsError("a steered clock needs simulated = true")
     return settings
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not host or not colon or not port.isascii() or not port.isdigit() or not 0 < int(port) <= _LAST_PORT:
+        raise BadSettingsError(f"{text!r} is not of the form host:port")
+    return host.strip("[]"), int(port)
 
 
 def _check_url(url: str) -> None:

@@ -14,7 +14,7 @@ from box_agent.core import Core
 from box_agent.front import Front
 from box_agent.lean import NamedTuple
 from box_agent.listener import Listener
-from box_agent.store import DamagedStoreError
+from box_agent.store import DamagedStoreError, ReadOnlyStoreError
 from shared.errors import StbError
 from shared.system_clock import SystemClock, boot_id
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from shared.clock import Clock
 
 _LOCK = "lock"
+_HANDED = "BOX_AGENT_HANDED"
 FIRST_WORD_S = 0.25
 DAMAGED = "damaged"
 """A file that the agent leaves when it meets damage while it runs: the next start looks after it."""
@@ -42,6 +43,30 @@ class Places(NamedTuple):
     witness: str
 
 
+class Handed(NamedTuple):
+    """What an agent that begins anew in the same process goes on with, as file descriptors."""
+
+    lock: int
+    sockets: list[int]
+
+    @classmethod
+    def taken(cls) -> Handed | None:
+        """What was handed over, if anything was; it is not told to anybody else."""
+        told = os.environ.pop(_HANDED, "")
+        if not told:
+            return None
+        numbers = [int(one) for one in told.split(",")]
+        for number in numbers:
+            os.set_inheritable(number, False)  # noqa: FBT003 (it takes no name)
+        return cls(numbers[0], numbers[1:])
+
+    def give(self) -> None:
+        """Keep them open over `exec`, and leave word of them."""
+        for number in (self.lock, *self.sockets):
+            os.set_inheritable(number, True)  # noqa: FBT003 (likewise)
+        os.environ[_HANDED] = ",".join(map(str, (self.lock, *self.sockets)))
+
+
 class Lock:
     """One agent a state directory; the kernel lets go of it when the process ends, however it ends.
 
@@ -50,28 +75,38 @@ class Lock:
         ReadOnlyStoreError: the folder cannot be made or written.
     """
 
-    def __init__(self, state: str) -> None:
+    def __init__(self, state: str, handed: Handed | None = None) -> None:
         self._state = state
-        self._held = -1
+        self.held = handed.lock if handed else -1
 
-    def __enter__(self) -> None:
-        from box_agent.store import ReadOnlyStoreError
-
+    def __enter__(self) -> Lock:  # noqa: PYI034 (`Self` is typing's, and dear)
+        if self.held >= 0:
+            return self  # it never was let go
         try:
             os.makedirs(self._state, mode=0o700, exist_ok=True)  # noqa: PTH103 (see box_agent.store)
-            self._held = os.open(f"{self._state}/{_LOCK}", os.O_CREAT | os.O_RDWR, 0o600)
+            self.held = os.open(f"{self._state}/{_LOCK}", os.O_CREAT | os.O_RDWR, 0o600)
         except OSError as error:
             raise ReadOnlyStoreError(f"{self._state}: {error.strerror}") from error
         try:
-            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self.held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            os.close(self._held)
+            os.close(self.held)
             raise AlreadyRunningError(f"another agent holds {self._state}") from error
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.close(self._held)
+        os.close(self.held)
+
+
+class Started(NamedTuple):
+    """An agent that takes events: its lock, its core, and what answers."""
+
+    lock: Lock
+    core: Core
+    front: Front
+    listener: Listener
 
 
 def start_and_run(config: str, places: Places) -> int:
@@ -79,22 +114,34 @@ def start_and_run(config: str, places: Places) -> int:
 
     The garbage collector has been off since the first import, a tenth of the time until here.
     """
+    handed = Handed.taken()
     try:
-        with Lock(places.state):
-            core = open_core(places, SystemClock())
-            front = Front(core)
-            listener = Listener(places.socket, front.answer, front.answered)
-            tell_ready()
-            front.wait_to_be_spoken_to(FIRST_WORD_S)
+        with Lock(places.state, handed) as lock:
+            started = begin(places, SystemClock(), lock, handed)
+            started.front.wait_to_be_spoken_to(FIRST_WORD_S)
             gc.enable()
             try:
                 from box_agent.running import carry_on
 
-                return carry_on(config, places, core, front)
+                return carry_on(config, places, started)
             finally:
-                listener.close()
+                started.listener.close()
     except StbError as error:
         return refuse(error)
+
+
+def begin(places: Places, clock: Clock, lock: Lock, handed: Handed | None) -> Started:
+    """Open the core and answer whoever speaks.
+
+    Raises:
+        StoreError: see `open_core`.
+    """
+    core = open_core(places, clock)
+    front = Front(core)
+    sockets = handed.sockets if handed else ()
+    listener = Listener(places.socket, front.answer, front.answered, front.turn_away, sockets)
+    tell_ready()
+    return Started(lock, core, front, listener)
 
 
 def open_core(places: Places, clock: Clock) -> Core:

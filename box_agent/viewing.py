@@ -61,6 +61,11 @@ class Viewing:
             found.setdefault(run, []).extend(unpack([zlib.decompress(body)]))
         return [Run(number, events) for number, events in found.items()]
 
+    def last_run(self) -> Run | None:
+        """The run that goes on, if anything of it is on hand."""
+        runs = self.runs()
+        return runs[-1] if runs and runs[-1].number == self._run else None
+
     def count(self) -> int:
         """How many events are on hand."""
         row = self._door.row("SELECT coalesce(sum(events), 0) FROM viewing")

@@ -14,6 +14,7 @@ from shared.notice import notice_text
 from shared.notice_version import notice_version
 from shared.system_clock import ClockSteerer
 from tests.box_agent.fakes import START, settings
+from tests.box_agent.sources.fake_kodi import FakeKodi
 
 ROOT = Path(__file__).parents[2]
 
@@ -214,3 +215,53 @@ def test_after_kill_9_the_next_run_takes_over(config: Path, running: subprocess.
         assert "ready" in child.stderr.readline()
         child.terminate()
         assert child.wait(20) == 0
+
+
+def test_a_running_agent_watches_the_player_and_reads_the_guide_that_it_is_told_of(config: Path) -> None:
+    kodi = FakeKodi()
+    kodi.on = {"id": 1, "type": "movie", "genre": ["Comedy"], "mediapath": "x"}
+    guide = config.parent / "guide.xml"
+    guide.write_text("<tv/>")
+    told = f"kodi = '127.0.0.1:{kodi.address[1]}'\nguide_file = '{guide}'\n"
+    config.write_text(f"{told}{config.read_text()}")
+    main(["--config", str(config), "consent", "grant", "--notice", str(notice_version())])
+    command = [sys.executable, "-m", "box_agent", "--config", str(config)]
+    with subprocess.Popen([*command, "run"], cwd=ROOT, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr is not None
+        while "ready" not in child.stderr.readline():
+            pass
+        for _ in range(100):
+            said = subprocess.run([*command, "--json", "status"], cwd=ROOT, capture_output=True, check=True)
+            found = json.loads(said.stdout)["result"]["sources"]
+            if found["kodi"].get("kept", 0) >= 1 and found["guide"].get("loaded") == 1:
+                break
+        else:
+            raise AssertionError(found)
+        child.terminate()
+        assert child.wait(20) == 0
+    kodi.crash()
+
+
+def test_a_recorded_session_is_told_without_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    recorded = str(Path(__file__).parent / "data" / "kodi_session.jsonl")
+    assert main(["--json", "replay", recorded, "--zone", "Europe/Amsterdam"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [(one["kind"], one["genre"], one["minutes"]) for one in found["sessions"]] == [
+        ("vod", "other", 0.3),
+        ("live", "sports", 0.8),
+        ("live", "film-drama", 0.7),
+        ("live", "news", 1.4),
+    ]
+    assert found["sessions"][0]["from"] == "2026-11-22T04:16:04+01:00"
+    assert found["clock_minutes"] == {"film-drama": 1, "news": 1}
+    assert main(["replay", recorded]) == 0
+    assert "genre: sports" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words", [["none.jsonl"], ["README.md"], ["kodi_session.jsonl", "--zone", "Nowhere"]]
+)
+def test_what_cannot_be_replayed_is_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    data = Path(__file__).parent / "data"
+    assert main(["replay", str(data / words[0]), *words[1:]]) == 2
+    assert capsys.readouterr().err.strip()

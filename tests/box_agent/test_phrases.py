@@ -46,11 +46,11 @@ def places(text):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_refusal_has_a_sentence(language):
     told = phrases_of(language).errors
-    assert [name for name in [*refusals(), "internal", "too-many-connections"] if name not in told] == []
+    assert [name for name in [*refusals(), "internal"] if name not in told] == []
 
 
 def test_no_refusal_is_worded_that_is_not_there():
-    assert set(phrases_of("en").errors) - set(refusals()) == {"internal", "too-many-connections"}
+    assert set(phrases_of("en").errors) - set(refusals()) == {"internal"}
 
 
 @pytest.mark.parametrize("language", OTHERS)

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from box_agent.events import Event, Item
-from box_agent.programmes import Programme, no_guide, split
+from box_agent.guide.programme import Programme
+from box_agent.programmes import no_guide, split
 from box_agent.sessions import MINUTE_MS, clock_minutes, viewing_sessions
 from shared.clock import to_ms
 from tests.box_agent.fakes import START, ZONE
@@ -62,6 +63,10 @@ def test_a_pause_over_a_boundary_counts_for_neither_programme() -> None:
         (NEWS, 18),
         (SPORT, 5),
     ]
+
+
+def test_a_programme_whose_genre_the_guide_does_not_say_keeps_the_item_s_own() -> None:
+    assert told(split(session(20), guide((0, 10, 0), (10, 20, NEWS)))) == [("other", 10), (NEWS, 10)]
 
 
 def test_two_programmes_of_one_genre_stay_two_items() -> None:

@@ -146,6 +146,16 @@ def test_a_restart_of_the_agent_alone_ends_nothing(box: Box) -> None:
     assert box.viewed_s() == 30 * MINUTE
 
 
+def test_what_was_on_before_a_restart_of_the_agent_is_known_to_be_on_after_it(box: Box) -> None:
+    box.tell(PLAY)
+    box.cut_the_power(boot="first")
+    for _ in range(45):
+        box.clock.advance(MINUTE)
+        box.recorder.tick()
+    box.cut_the_power()
+    assert box.viewed_s() >= 45 * MINUTE - SIGN_SECONDS > 0
+
+
 def test_an_event_delivered_twice_counts_once(box: Box) -> None:
     start = box.clock.wall_ms
     box.clock.advance(1200)

@@ -50,6 +50,14 @@ def test_a_steered_clock_is_for_simulated_boxes_only() -> None:
     assert check(changed(steered_clock="clock", simulated=True)).steered_clock == "clock"
 
 
+@pytest.mark.parametrize("text", ["", "127.0.0.1", ":9090", "host:", "host:0", "host:70000", "host:x", "h:²"])
+def test_kodis_address_is_a_host_and_a_port(text: str) -> None:
+    with pytest.raises(BadSettingsError, match="host:port"):
+        check(changed(kodi=text))
+    assert check(changed(kodi="127.0.0.1:9090")).kodi_address() == ("127.0.0.1", 9090)
+    assert check(changed(kodi="[::1]:9090")).kodi_address() == ("::1", 9090)
+
+
 def test_an_unknown_zone_is_refused() -> None:
     for zone in ("Europe/Nowhere", "../etc"):
         with pytest.raises(BadSettingsError):

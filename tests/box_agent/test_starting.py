@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from box_agent.client import AgentClient
+from box_agent.client import AgentClient, AgentRefusedError
 from box_agent.core import Core
 from shared.notice_version import notice_version
 from shared.system_clock import SystemClock, boot_id
@@ -39,12 +39,16 @@ class Home:
         }
 
     @contextmanager
-    def running(self, **more: str):
+    def running(self, code: str | None = None, **more: str):
         if self.socket.exists():
             self.socket.unlink()  # left by a kill
-        command = [sys.executable, "-m", "box_agent", "--config", str(self.config), "run"]
+        program = ["-c", code] if code else ["-m", "box_agent"]
         with subprocess.Popen(
-            command, cwd=ROOT, env=self.environment | more, stderr=subprocess.PIPE, text=True
+            [sys.executable, *program, "--config", str(self.config), "run"],
+            cwd=ROOT,
+            env=self.environment | more,
+            stderr=subprocess.PIPE,
+            text=True,
         ) as child:
             try:
                 while not self.socket.exists() and child.poll() is None:
@@ -122,6 +126,39 @@ def test_an_agent_that_waits_has_loaded_neither_cryptography_nor_an_http_client(
         assert "_sqlite3" in loaded
         assert "cryptography" not in loaded
         assert "_ssl" not in loaded
+
+
+def test_an_agent_that_rests_gives_back_what_it_loaded_and_nobody_notices(home: Home) -> None:
+    def loaded(child: subprocess.Popen[str]) -> bool:
+        return "cryptography" in Path(f"/proc/{child.pid}/maps").read_text()
+
+    code = (
+        "import sys; import box_agent.running as room;"
+        "room.TICK_SECONDS = room.REST_TICK_SECONDS = 0.1; room.SPOKEN_S = 0.3;"
+        "from box_agent.__main__ import main; sys.exit(main())"
+    )
+    with home.running(code) as child, AgentClient(home.socket) as agent:
+        begun = child.pid
+        agent.event("key")
+        with pytest.raises(AgentRefusedError):
+            agent.ask("enrol", code="code-1234")  # a key is made for it, which takes cryptography
+        assert loaded(child)
+        until = time.monotonic() + 30
+        while loaded(child):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert agent.event("key"), "on the connection of before"
+        assert agent.ask("status")["anonymous"]["events"] >= 2
+        with AgentClient(home.socket) as another:
+            assert another.event("key")
+        assert (child.poll(), child.pid) == (None, begun)
+        command = [sys.executable, "-m", "box_agent", "--config", str(home.config), "run"]
+        second = subprocess.run(
+            command, cwd=ROOT, env=home.environment, capture_output=True, text=True, check=False, timeout=30
+        )
+        assert "another agent" in second.stderr, "the lock was never let go"
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(20) == 0
 
 
 def test_settings_that_contradict_the_environment_stop_the_agent(home: Home) -> None:

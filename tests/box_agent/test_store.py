@@ -177,3 +177,27 @@ def test_orders_answered_yes_survive_kill_9_and_the_chain_stays_whole(tmp_path: 
     assert len(agent.orders()) == len(placed)
     assert agent._store.connection().execute("PRAGMA integrity_check").fetchone() == ("ok",)
     assert to_ms(clock.now()) > 0
+
+
+def test_viewing_of_an_earlier_version_becomes_batches(bench: Bench) -> None:
+    bench.consent()
+    bench.agent.close()
+    connection = sqlite3.connect(bench.settings.state() / "box.sqlite", isolation_level=None)
+    connection.execute("DROP TABLE viewing")
+    connection.execute(
+        "CREATE TABLE events (at_ms INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (at_ms, body))"
+        " STRICT, WITHOUT ROWID"
+    )
+    connection.execute("DELETE FROM _sqlite_migrations WHERE name = 'batches'")
+    start = to_ms(START)
+    for number in range(150):
+        body = b'{"v":1,"event":"key","at_ms":%d}' % (start + number)
+        connection.execute("INSERT INTO events VALUES (?, ?)", (start + number, body))
+    connection.execute("PRAGMA user_version = 3")
+    connection.close()
+
+    bench.start()
+    (run,) = bench.agent._recorder.runs()
+    assert [event.at_ms for event in run.events] == [start + number for number in range(150)]
+    rows = bench.agent._store.connection().execute("SELECT events FROM viewing").fetchall()
+    assert rows == [(64,), (64,), (22,)]

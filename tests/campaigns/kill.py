@@ -23,10 +23,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from tests.campaigns.agent_life import AgentLife, LyingLife, agent_outcome, check_agent
 from tests.campaigns.box_life import BoxLife, box_outcome, check_box
 from tests.campaigns.headend_life import HeadendLife, check_headend, headend_outcome
 from tests.campaigns.points import Points, watch
@@ -52,7 +54,15 @@ class Life:
 LIVES = {
     "headend": Life(lambda folder, say: HeadendLife(folder, say).run(), check_headend, headend_outcome),
     "box": Life(lambda folder, say: BoxLife(folder, say).run(), check_box, box_outcome),
+    "agent": Life(
+        lambda folder, say: AgentLife(folder, say).run(), partial(check_agent, lies=False), agent_outcome
+    ),
+    "agent-lying": Life(
+        lambda folder, say: LyingLife(folder, say).run(), partial(check_agent, lies=True), agent_outcome
+    ),
 }
+BILLING = ("headend", "box")
+"""The lives of a campaign that names none."""
 
 
 @dataclass(frozen=True)
@@ -152,14 +162,14 @@ def undisturbed(life: str) -> tuple[str, list[str]]:
         return outcomes[0], json.loads(watched.read_text())
 
 
-def plans(life: str, points: list[str], at: str | None, *, short: bool) -> Iterator[Plan]:
+def plans(life: str, points: list[str], at: str | None, *, short: bool, moments: int = 100) -> Iterator[Plan]:
     """Every point; pairs of points for a sample of first kills; moments that nobody chose.
 
     With `at`, only points that it matches, and nothing else.
     """
     chance = random.Random(life)  # noqa: S311 (seeded, to be the same each time)
     every = [n for n, point in enumerate(points, 1) if re.search(at or "", point)]
-    singles, firsts, seconds, moments = (14, 2, 2, 3) if short else (len(every), 5, 50, 100)
+    singles, firsts, seconds, moments = (14, 2, 2, 3) if short else (len(every), 5, 50, moments)
     for point in sorted(chance.sample(every, min(singles, len(every)))):
         yield Plan(life, (point,))
     if at is not None:
@@ -171,7 +181,7 @@ def plans(life: str, points: list[str], at: str | None, *, short: bool) -> Itera
         yield Plan(life, (chance.random() / 10, chance.random() / 20))
 
 
-def campaign(life: str, at: str | None, *, short: bool) -> Result:
+def campaign(life: str, at: str | None, *, short: bool, moments: int = 100) -> Result:
     """All trials of a life, on all cores; adds up what became of them."""
     for late in LATE:
         import_module(late)
@@ -179,7 +189,7 @@ def campaign(life: str, at: str | None, *, short: bool) -> Result:
     result = Result(Counter({"write points": len(points)}))
     started = time.monotonic()
     with ProcessPoolExecutor(mp_context=multiprocessing.get_context("fork")) as pool:
-        planned = list(plans(life, points, at, short=short))
+        planned = list(plans(life, points, at, short=short, moments=moments))
         for one in pool.map(trial, planned, [wanted] * len(planned), chunksize=8):
             result.counts += one.counts
             result.faults += one.faults
@@ -205,9 +215,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--at", metavar="REGEX", help="only points like this, and no pairs")
+    parser.add_argument("--moments", type=int, default=100, help="kills at moments that nobody chose")
     parser.add_argument("--life", choices=sorted(LIVES), action="append")
     chosen = parser.parse_args()
-    results = {life: campaign(life, chosen.at, short=chosen.short) for life in chosen.life or LIVES}
+    results = {
+        life: campaign(life, chosen.at, short=chosen.short, moments=chosen.moments)
+        for life in chosen.life or BILLING
+    }
     faults = [fault for one in results.values() for fault in one.faults]
     sys.stdout.write(table(results) + "\n")
     sys.stdout.write("".join(f"\n{fault}\n" for fault in faults[:5]))

@@ -42,6 +42,12 @@ def test_killed_at_a_write_point_and_again_in_recovery_a_life_comes_to_the_same(
     assert "0 faults" in campaign()
 
 
+def test_a_box_that_is_killed_loses_no_order_and_no_more_viewing_than_stated_whatever_its_clock_says() -> (
+    None
+):
+    assert "0 faults" in campaign("--life", "agent", "--life", "agent-lying")
+
+
 @pytest.mark.parametrize(
     ("life", "points_at"), [("box", "INTO (chain|orders)|UPDATE head"), ("headend", "INTO (orders|annex)")]
 )

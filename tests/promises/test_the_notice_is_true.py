@@ -10,6 +10,7 @@ from shared.clock import to_ms
 from shared.notice import LANGUAGES, notice_text
 from shared.register import profile, profile_names
 from tests.box_agent.fakes import W41, ZONE, Bench
+from tests.promises.needles import inflated
 
 pytestmark = pytest.mark.promise
 
@@ -28,7 +29,9 @@ def box(tmp_path):
 
 
 def on_disk(bench):
-    return b"".join(path.read_bytes() for path in bench.settings.state().iterdir() if path.is_file())
+    """Every byte of the box's files, and what is deflated within them."""
+    raw = b"".join(path.read_bytes() for path in bench.settings.state().iterdir() if path.is_file())
+    return raw + b"".join(inflated(raw))
 
 
 def test_what_was_viewed_is_deleted_once_the_facts_are_drawn(box):

@@ -119,6 +119,13 @@ def test_nothing_of_billing_stands_inside_the_sealed_requests(town, needles):
     assert all(len(decode_request(one).body) == FRAGMENT_SIZE for one in inner)
 
 
+def test_the_end_of_a_timestamp_is_not_taken_for_the_number_of_an_account():
+    stamps = [b'{"a":%s"valid_ms":1791000003123}' % (b" " * n) for n in range(3)]
+    look = Needles({b"A000006"})
+    assert any(b"EwMDAwMD" in base64.b64encode(one) for one in stamps), "they look alike"
+    assert [look.found_in(base64.b64encode(one)) for one in stamps] == [set()] * 3
+
+
 PLANTS = {
     "raw": lambda value: value,
     "hex": lambda value: value.hex().encode(),

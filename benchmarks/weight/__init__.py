@@ -1,0 +1,1 @@
+"""What the agent weighs on a box: the parts of `benchmarks.boxweight`."""

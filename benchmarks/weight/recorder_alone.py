@@ -1,0 +1,37 @@
+"""The process that `recording` measures: the recorder, its store, and nothing else.
+
+    python -m benchmarks.weight.recorder_alone FOLDER EVENTS
+
+prints the CPU seconds that so many events took and waits on standard input, so that it can be looked at.
+"""
+
+import sys
+from pathlib import Path
+from time import process_time
+
+from box_agent.consent import Shown
+from box_agent.core import Core
+from box_agent.events import read_event
+from shared.notice_version import notice_version
+from shared.system_clock import SystemClock
+
+
+def main(folder: Path, events: int) -> None:
+    """Record, and wait."""
+    folder.mkdir(parents=True, exist_ok=True)
+    clock = SystemClock()
+    core = Core(str(folder), folder / "consent.json", clock)
+    core.consent.grant(notice_version(), Shown("bench"), clock.now())  # nothing to do but the first time
+    recorder = core.recorder
+    began = process_time()
+    for number in range(events):
+        item = b'{"kind":"live","genre":67,"ref":"svc-%d"}' % (number % 40)
+        recorder.report(read_event(b'{"event":"play","seq":%d,"item":%s}' % (number, item)))
+    recorder.flush()
+    print(process_time() - began, flush=True)
+    input()
+    core.store.park()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,1 @@
+"""The programme guide: what was on which channel when, as DVB genre codes, read from XMLTV."""

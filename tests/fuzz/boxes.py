@@ -1,0 +1,141 @@
+"""A box for one input: a copied state directory, two clocks that can part, and a look at its store.
+
+Made in memory where there is a place for it: what is looked for is not the disk's.
+"""
+
+import atexit
+import copy
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from random import Random
+
+from box_agent.app import Agent
+from box_agent.core import STORE_NAME, Core
+from box_agent.front import Front
+from box_agent.local_socket import perform
+from box_agent.service import Service
+from box_agent.sessions import ViewingSession, settle
+from shared.clock import to_ms
+from shared.notice import notice_version
+from tests.box_agent.fakes import START, Bench, FakeRelay, offer, promotion, settings, sign_catalogue
+
+STARTS = ("consenting", "enrolled", "fresh")
+"""How far a box has come; the first is taken where none is said."""
+Tables = dict[str, list[tuple[object, ...]]]
+
+
+class TwoClocks:
+    """A wall clock that can be set, and a monotonic one that only goes on."""
+
+    def __init__(self, start: datetime) -> None:
+        self._wall = start
+        self._ran = timedelta(0)
+
+    def now(self) -> datetime:
+        """See `shared.clock.Clock`."""
+        return self._wall
+
+    def monotonic(self) -> float:
+        """Likewise."""
+        return self._ran.total_seconds()
+
+    def wait(self, milliseconds: int) -> None:
+        """Let time pass."""
+        self._ran += timedelta(milliseconds=milliseconds)
+        self._wall += timedelta(milliseconds=milliseconds)
+
+    def jump(self, milliseconds: int) -> None:
+        """Set the wall clock by so much."""
+        self._wall += timedelta(milliseconds=milliseconds)
+
+
+class FuzzBox:
+    """One box in a folder of its own, with everything around it."""
+
+    def __init__(self, folder: Path, start: str) -> None:
+        made, bench = _template(start)
+        shutil.copytree(made, folder, dirs_exist_ok=True)
+        self._settings = settings(folder)
+        self.clock = TwoClocks(START)
+        # What the named line's other end has kept is as old as the copied store.
+        self._lines = (copy.deepcopy(bench.headend), FakeRelay(self.clock))
+        self.front: Front
+        self.service = self._open()
+        self._store = sqlite3.connect(folder / STORE_NAME, isolation_level=None)
+        self._names = [
+            name for (name,) in self._store.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        ]
+
+    def version(self) -> int:
+        """A number that changes when the agent has committed something."""
+        return int(self._store.execute("PRAGMA data_version").fetchone()[0])
+
+    def tables(self) -> Tables:
+        """Everything that is in the store."""
+        return {name: self._store.execute(f"SELECT * FROM {name}").fetchall() for name in self._names}
+
+    def believed(self) -> list[ViewingSession]:
+        """What the agent takes to have been viewed until now."""
+        runs = self.service.do(lambda agent: agent._recorder.runs())
+        now_ms = to_ms(self.clock.now())
+        return settle([run.events for run in runs], now_ms, now_ms)[0]
+
+    def restart(self) -> None:
+        """Stop the agent and start it again on what it has kept."""
+        self.service.close()
+        self.service = self._open()
+
+    def close(self) -> None:
+        """Stop it."""
+        self.service.close()
+        self._store.close()
+
+    def _open(self) -> Service:
+        draws = Random(0).randbytes  # an input says what happens, and nothing else does
+        core = Core(self._settings.state_dir, self._settings.consent_witness(), self.clock)
+        self.front = Front(core)
+        service = Service(
+            lambda lines: Agent(self._settings, lines, self.clock, draws, core),
+            self._lines,
+            self.front,
+            steered=True,
+        )
+        self.front.open(lambda line: perform(service, line))
+        return service
+
+
+@contextmanager
+def fuzz_box(start: str) -> Iterator[FuzzBox]:
+    """A box for as long as it is needed."""
+    with tempfile.TemporaryDirectory(prefix="stb-fuzz-", dir=_memory()) as name:
+        box = FuzzBox(Path(name), start)
+        try:
+            yield box
+        finally:
+            box.close()
+
+
+@cache
+def _template(start: str) -> tuple[Path, Bench]:
+    """A state directory to copy, made once: migrating a store takes longer than running an input."""
+    folder = Path(tempfile.mkdtemp(prefix="stb-fuzz-template-", dir=_memory()))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    bench = Bench(folder / "state")
+    bench.headend.catalogue = sign_catalogue(offer(preview_minutes=5), offer("film-2"), promotion())
+    if start in STARTS[:2]:
+        bench.enrol()
+    if start == STARTS[0]:
+        bench.agent.set_consent(granted=True, notice=notice_version(), how="test")
+    bench.agent.tick()
+    bench.agent.close()
+    return folder / "state", bench
+
+
+def _memory() -> str | None:
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 (a private folder is made in it)
