@@ -7,12 +7,14 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from box_agent.answers import Reader
 from box_agent.archive import STDOUT, as_text, write_archive
+from box_agent.checks.step import FAILED
 from box_agent.client import AgentAwayError, AgentClient
 from box_agent.front import Front, error_name
 from box_agent.questions import Told, parser, request
@@ -33,6 +35,8 @@ def ask(arguments: Sequence[str]) -> int:
     try:
         if told.command == "replay":
             return _replay(told.file, told.zone, as_json=told.json)
+        if told.command == "selftest":
+            return _selftest(told)
         settings = read_settings(Path(told.config), os.environ)
     except StbError as error:
         return refuse(error)
@@ -51,6 +55,18 @@ def _replay(path: Path, zone: str, *, as_json: bool) -> int:
     text = json.dumps(found) if as_json else Reader("en", ZoneInfo("UTC")).fields(found)
     sys.stdout.write(text + "\n")
     return DONE
+
+
+def _selftest(told: Told) -> int:
+    from box_agent.selftest import in_lines, selftest
+
+    steps = selftest(Path(told.config), os.environ, on_a_bench=told.anonymous)
+    ok = not any(step.verdict == FAILED for step in steps)
+    if told.json:
+        sys.stdout.write(json.dumps({"ok": ok, "steps": [asdict(step) for step in steps]}) + "\n")
+    else:
+        sys.stdout.write(in_lines(steps) + "\n")
+    return DONE if ok else REFUSED
 
 
 def _question(settings: BoxSettings, told: Told, reader: Reader) -> int:

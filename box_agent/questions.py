@@ -70,7 +70,8 @@ _GUARDED = {
     "export": "everything that this box knows of its household, as one JSON document",
 }
 """What tells what a household watched."""
-_WORDLESS = frozenset({"run", "replay"})
+_ON_A_BENCH = "the anonymous line too, although nobody has consented: on an installer's bench only"
+_WORDLESS = frozenset({"run", "replay", "selftest"})
 _REQUESTS: dict[str, Callable[[Told], Request]] = {
     "enrol": lambda told: {"code": told.code},
     "order": _order,
@@ -102,6 +103,8 @@ def parser() -> argparse.ArgumentParser:
     replay = add("replay", help="what a recorded session of a player amounts to")
     replay.add_argument("file", type=Path, help="JSON lines, recorded from Kodi or of the agent's own events")
     replay.add_argument("--zone", default="UTC", help="the time zone to tell it in (default: %(default)s)")
+    selftest = add("selftest", help="whether this box and both lines work, step by step")
+    selftest.add_argument("--anonymous", action="store_true", help=_ON_A_BENCH)
     add("status", help="how the agent stands")
     consent = add("consent", help="show, give or withdraw the consent to tell what was viewed")
     consent.add_argument("answer", nargs="?", choices=("grant", "withdraw"), help="leave out to show it")

@@ -20,6 +20,7 @@ OTHERS = sorted(set(LANGUAGES) - {"en"})
 
 
 def refusals():
+    """All that somebody may be answered; a self-test's steps are told to installers, in English."""
     for found in pkgutil.walk_packages(box_agent.__path__, "box_agent."):
         if not found.name.endswith("__main__"):
             importlib.import_module(found.name)
@@ -33,7 +34,9 @@ def refusals():
         {
             error_name(one())
             for one in below(StbError)
-            if one.__module__.startswith("box_agent.") and one.__init__ is StbError.__init__
+            if one.__module__.startswith("box_agent.")
+            and not one.__module__.startswith("box_agent.checks.")
+            and one.__init__ is StbError.__init__
         }
         | {"refused", "agent-refused"}
     )
