@@ -7,6 +7,7 @@ first needed, so that an agent that only records stays small.
 import os
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from box_agent.chance import RandomBytes, below
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from box_agent.kept import Kept, Placed
     from box_agent.ordering import Ordering, PromotionUse
     from box_agent.outbox import Outbox
+    from box_agent.owner import Owner
     from box_agent.refill import Refill
     from box_agent.submission import Submission
     from shared.named import Evidence, Offer
@@ -70,6 +72,7 @@ class Agent:
         self._clock = clock
         self._random_bytes = random_bytes
         core = core or Core(settings.state_dir, settings.consent_witness(), clock)
+        self._core = core
         self._store, self._consent, self._recorder = core.store, core.consent, core.recorder
         self._named = core.store.door(NAMED_TABLES)
         self._pin = Pin(core.door, random_bytes)
@@ -120,7 +123,7 @@ class Agent:
             self._consent.grant(notice, shown, now)
         else:
             self._consent.withdraw(shown, now)
-            self._recorder.forget()
+            self._forget_viewing()
         self._plan()
         return self._consent.answer
 
@@ -144,6 +147,14 @@ class Agent:
             self._log.clear()
             self._pin.forget()
 
+    def wipe(self, how: str, *, everything: bool = False) -> None:
+        """Destroy what this box knows of its household. See `box_agent.wipe.wipe` for what is refused."""
+        from box_agent.wipe import wipe
+
+        wipe(self._core, Shown(how, self._settings.language), everything=everything)
+        self._paths = None
+        self._plan()
+
     # What the household may look up.
 
     def consent(self) -> Answer:
@@ -162,8 +173,14 @@ class Agent:
 
     def show_sent(self, pin: str, language: str | None = None) -> list[Sent]:
         """The same for whoever knows the box's PIN. See `Pin.check` for what is refused."""
+        return self.owner(pin).sent(language)
+
+    def owner(self, pin: str) -> "Owner":
+        """What tells a household of its members, for whoever knows the box's PIN. See `Pin.check`."""
+        from box_agent.owner import Owner
+
         self._pin.check(pin, self._clock.now())
-        return self.sent(language)
+        return Owner(self._core, self._named, self._log, self._settings)
 
     def offers(self) -> "list[Offer]":
         """The offers in force. See `Ordering.offers`."""
@@ -207,7 +224,7 @@ class Agent:
         self._recorder.tick()
         now = self._clock.now()
         if self._consent.lapse(now):
-            self._recorder.forget()
+            self._forget_viewing()
             self._plan()
         late = [path for path in _PATHS if self._due[path] <= to_ms(now)]
         if not late:
@@ -242,6 +259,12 @@ class Agent:
         self._store.park()
 
     close = park
+
+    def _forget_viewing(self) -> None:
+        from box_agent.wipe import drop_damaged_copy
+
+        self._recorder.forget()
+        drop_damaged_copy(Path(self._store.path))
 
     def _plan(self, *changed: str) -> None:
         for path in changed or _PATHS:

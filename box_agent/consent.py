@@ -122,16 +122,30 @@ class Witness:
         at = os.path.dirname(self._path)  # noqa: PTH120 (see box_agent.store)
         os.makedirs(at, mode=0o700, exist_ok=True)  # noqa: PTH103 (likewise)
         fresh = f"{self._path}.new"
-        with open(fresh, "wb") as file:  # noqa: PTH123 (likewise)
+        with open(fresh, "wb", opener=_private) as file:
             file.write(json.dumps(answer._asdict()).encode())
             file.flush()
             os.fsync(file.fileno())
         os.replace(fresh, self._path)  # noqa: PTH105 (likewise)
-        folder = os.open(at, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _sync(at)
+
+    def remove(self) -> None:
+        """Have it say nothing any more, durably."""
+        if os.path.lexists(self._path):
+            os.unlink(self._path)  # noqa: PTH108 (see box_agent.store)
+            _sync(os.path.dirname(self._path))  # noqa: PTH120 (likewise)
+
+
+def _sync(path: str) -> None:
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _answer(found: object) -> Answer:
@@ -265,6 +279,19 @@ class Consent:
     def owes(self) -> bool:
         """Whether a refusal is in force that is not durable yet."""
         return self._owed is not None
+
+    def proof(self) -> list[dict[str, object]]:
+        """Every act of the household and of time, the oldest first, with what was shown; see docs/box.md."""
+        names = ("at_ms", "act", "notice", "how", "language", "notice_sha256")
+        rows = self._door.rows(
+            "SELECT at_ms, act, notice, how, language, notice_sha256 FROM consent_log ORDER BY id"
+        )
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def forget(self) -> None:
+        """Forget that anybody was ever asked; for who has withdrawn, and deleted what the store says."""
+        self._witness.remove()
+        self._answer = _NEVER_ASKED
 
     def _drop(self) -> None:
         with self._door.transaction():

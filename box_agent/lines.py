@@ -50,6 +50,8 @@ class Answer:
     status: int
     body: bytes
     etag: str | None = None
+    date: str | None = None
+    """When the other end says that it is (RFC 9110 section 6.6.1); nobody but a self-test asks."""
 
 
 class NamedLine(Protocol):
@@ -163,7 +165,7 @@ def _exchange(session: "requests.Session", request: _Request) -> Answer:
         ) as answer:
             body = _read(answer, request.limit)
             session.cookies.clear()
-            return _judge(answer.status_code, body, answer.headers.get("ETag"))
+            return _judge(answer.status_code, body, answer.headers)
     except requests.RequestException as error:
         raise LineDownError(type(error).__name__) from error
 
@@ -177,14 +179,14 @@ def _read(answer: "requests.Response", limit: int) -> bytes:
     return bytes(found)
 
 
-def _judge(status: int, body: bytes, etag: str | None) -> Answer:
+def _judge(status: int, body: bytes, headers: Mapping[str, str]) -> Answer:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _LATER:
         raise LineDownError(f"status {status}")
     if status >= HTTPStatus.BAD_REQUEST:
         raise RefusedError(problem_name(body), status)
     if HTTPStatus.MULTIPLE_CHOICES <= status != HTTPStatus.NOT_MODIFIED:
         raise LineDownError(f"status {status}")
-    return Answer(status, body, etag)
+    return Answer(status, body, headers.get("ETag"), headers.get("Date"))
 
 
 _LATER = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})

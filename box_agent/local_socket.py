@@ -4,7 +4,7 @@ Each request is one JSON object with an `op`; `box_agent.front` answers those of
 """
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
@@ -12,12 +12,15 @@ from msgspec import Meta, Struct
 from box_agent.app import Agent
 from box_agent.consent import Answer
 from box_agent.front import BadRequestError
+from box_agent.owner import Owner
 from box_agent.service import Service
 from shared.errors import StbError
 from shared.named import Evidence
+from shared.words import LANGUAGES
 
 _Text = Annotated[str, Meta(min_length=1, max_length=128)]
-_Language = Literal["en", "nl", "fr"]
+_Pin = Annotated[str, Meta(max_length=64)]
+_Language = Annotated[str, Meta(pattern=f"^({'|'.join(LANGUAGES)})$")]
 
 
 class NotSteeredError(StbError):
@@ -62,8 +65,8 @@ class Reminded(_Op, tag="reminded"):
 class SetPin(_Op, tag="set-pin"):
     """The PIN before the log of what was sent; `old` where there is one."""
 
-    new: Annotated[str, Meta(max_length=64)]
-    old: Annotated[str, Meta(max_length=64)] = ""
+    new: _Pin
+    old: _Pin = ""
 
 
 class ResetPin(_Op, tag="reset-pin"):
@@ -89,8 +92,36 @@ class ShowNotice(_Op, tag="notice"):
 class ShowSent(_Op, tag="sent"):
     """What has left on the anonymous line, for whoever knows the PIN."""
 
-    pin: Annotated[str, Meta(max_length=64)]
+    pin: _Pin
     language: _Language | None = None
+
+
+class ShowRecorded(_Op, tag="recorded"):
+    """What was viewed and not told yet, in words; likewise."""
+
+    pin: _Pin
+    language: _Language | None = None
+
+
+class ShowWaiting(_Op, tag="waiting"):
+    """What waits to leave, in words, and the tokens; likewise."""
+
+    pin: _Pin
+    language: _Language | None = None
+
+
+class Export(_Op, tag="export"):
+    """Everything that this box knows of its household, in one document; likewise."""
+
+    pin: _Pin
+    language: _Language | None = None
+
+
+class Wipe(_Op, tag="wipe"):
+    """Destroy what this box knows of its household; with `everything`, who it is and what was ordered too."""
+
+    how: _Text
+    everything: bool = False
 
 
 class ShowOrders(_Op, tag="orders"):
@@ -124,6 +155,10 @@ Operation = (
     | ShowConsent
     | ShowNotice
     | ShowSent
+    | ShowRecorded
+    | ShowWaiting
+    | Export
+    | Wipe
     | ShowOrders
     | ShowOffers
     | ShowPromotions
@@ -136,6 +171,13 @@ _SHOW: dict[type, Callable[[Agent], object]] = {
     ShowOrders: Agent.orders,
     ShowOffers: Agent.offers,
     ShowPromotions: Agent.promotions,
+}
+
+_OWNERS: dict[type, Callable[[Owner, str | None], object]] = {
+    ShowSent: Owner.sent,
+    ShowRecorded: Owner.recorded,
+    ShowWaiting: Owner.waiting,
+    Export: Owner.archive,
 }
 
 
@@ -166,13 +208,13 @@ def _perform(service: Service, wanted: object) -> object:
             return service.do(
                 lambda agent: agent.set_consent(granted=granted, notice=notice, how=how, language=language)
             )
-        case EnrolBox() | Reminded() | SetPin() | ResetPin() | Tick():
+        case EnrolBox() | Reminded() | SetPin() | ResetPin() | Wipe() | Tick():
             return _tell(service, wanted)
         case _:
             return _show(service, wanted)
 
 
-def _tell(service: Service, wanted: EnrolBox | Reminded | SetPin | ResetPin | Tick) -> object:
+def _tell(service: Service, wanted: EnrolBox | Reminded | SetPin | ResetPin | Wipe | Tick) -> object:
     match wanted:
         case EnrolBox(code=code):
             return service.errand(lambda agent: agent.enrol(code))
@@ -182,6 +224,9 @@ def _tell(service: Service, wanted: EnrolBox | Reminded | SetPin | ResetPin | Ti
             service.do(lambda agent: agent.set_pin(new, old))
         case ResetPin():
             service.do(Agent.reset_pin)
+        case Wipe(how=how, everything=everything):
+            # An errand: what is under way on a line could still write what is to go.
+            service.errand(lambda agent: agent.wipe(how, everything=everything))
         case Tick():
             if not service.steered:
                 raise NotSteeredError("only a steered clock is ticked from outside")
@@ -196,7 +241,7 @@ def _show(service: Service, wanted: object) -> object:
             return service.do(Agent.status) | beside
         case ShowNotice(language=language):
             return service.do(lambda agent: agent.notice(language))
-        case ShowSent(pin=pin, language=language):
-            return service.do(lambda agent: agent.show_sent(pin, language))
+        case ShowSent() | ShowRecorded() | ShowWaiting() | Export():
+            return service.do(lambda agent: _OWNERS[type(wanted)](agent.owner(wanted.pin), wanted.language))
         case _:
             return service.do(_SHOW[type(wanted)])

@@ -43,6 +43,10 @@ def _consent(told: Told) -> Request:
     return answer | _language(told)
 
 
+def _guarded(told: Told) -> Request:
+    return {"pin": _pin("PIN: ", told.pin_file)} | _language(told)
+
+
 def _set_pin(told: Told) -> Request:
     old = "" if told.first else _pin("present PIN: ", told.old_pin_file)
     return {"old": old, "new": _pin("new PIN: ", told.pin_file)}
@@ -59,13 +63,26 @@ def _pin(prompt: str, file: str | None) -> str:
     return getpass.getpass(prompt) if sys.stdin.isatty() else sys.stdin.readline().strip()
 
 
+_GUARDED = {
+    "sent": "what has left this box on the anonymous line",
+    "recorded": "what was viewed and ordered and not told yet",
+    "waiting": "what waits to leave this box, and its tokens",
+    "export": "everything that this box knows of its household, as one JSON document",
+}
+"""What tells what a household watched."""
+_ON_A_BENCH = "the anonymous line too, although nobody has consented: on an installer's bench only"
+_WORDLESS = frozenset({"run", "replay", "selftest"})
 _REQUESTS: dict[str, Callable[[Told], Request]] = {
     "enrol": lambda told: {"code": told.code},
     "order": _order,
     "consent": _consent,
     "reminded": lambda told: {"how": HOW} | _language(told),
     "notice": _language,
-    "sent": lambda told: {"pin": _pin("PIN: ", told.pin_file)} | _language(told),
+    "sent": _guarded,
+    "recorded": _guarded,
+    "waiting": _guarded,
+    "export": _guarded,
+    "wipe": lambda told: {"how": HOW, "everything": told.all},
     "set-pin": _set_pin,
 }
 
@@ -79,35 +96,46 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--config", default="/etc/box-agent.toml", help="the settings (default: %(default)s)")
     found.add_argument("--json", action="store_true", help="answer as one line of JSON")
     commands = found.add_subparsers(dest="command", required=True)
-    commands.add_parser("run", help="run the agent until it is told to stop")
-    enrol = commands.add_parser("enrol", help="bind this box to an account")
+    add = commands.add_parser
+    add("run", help="run the agent until it is told to stop")
+    enrol = add("enrol", help="bind this box to an account")
     enrol.add_argument("code", help="the code that the subscriber was given")
-    replay = commands.add_parser("replay", help="what a recorded session of a player amounts to")
+    replay = add("replay", help="what a recorded session of a player amounts to")
     replay.add_argument("file", type=Path, help="JSON lines, recorded from Kodi or of the agent's own events")
     replay.add_argument("--zone", default="UTC", help="the time zone to tell it in (default: %(default)s)")
-    commands.add_parser("status", help="how the agent stands")
-    consent = commands.add_parser(
-        "consent", help="show, give or withdraw the consent to tell what was viewed"
-    )
+    selftest = add("selftest", help="whether this box and both lines work, step by step")
+    selftest.add_argument("--anonymous", action="store_true", help=_ON_A_BENCH)
+    add("status", help="how the agent stands")
+    consent = add("consent", help="show, give or withdraw the consent to tell what was viewed")
     consent.add_argument("answer", nargs="?", choices=("grant", "withdraw"), help="leave out to show it")
     consent.add_argument("--notice", type=int, default=0, help="the version of the notice that was read")
-    notice = commands.add_parser("notice", help="the notice that consent is asked to")
-    reminded = commands.add_parser("reminded", help="note that the household was shown the notice again")
-    sent = commands.add_parser("sent", help="what has left this box on the anonymous line; asks for the PIN")
-    for command in (consent, notice, reminded, sent):
-        command.add_argument("--language", choices=LANGUAGES, help="default: that of the settings")
-    set_pin = commands.add_parser("set-pin", help="set the PIN before the log of what was sent")
-    set_pin.add_argument("--first", action="store_true", help="there is none yet")
-    set_pin.add_argument("--old-pin-file", help="a file with the present PIN; asked for if left out")
-    for command in (sent, set_pin):
-        command.add_argument("--pin-file", help="a file with the PIN; asked for if left out")
-    commands.add_parser("reset-pin", help="remove a forgotten PIN, and with it the log that it guarded")
-    commands.add_parser("offers", help="what can be ordered now")
-    commands.add_parser("promotions", help="what takes something off an order now")
-    commands.add_parser("orders", help="what was ordered")
-    order = commands.add_parser("order", help="place an order")
+    add("notice", help="the notice that consent is asked to")
+    add("reminded", help="note that the household was shown the notice again")
+    _add_guarded(commands)
+    wipe = add("wipe", help="destroy what this box knows of its household")
+    wipe.add_argument("--all", action="store_true", help="orders and who this box is, too: for a resale")
+    wipe.add_argument("--yes", action="store_true", help="do not ask whether that is meant")
+    add("offers", help="what can be ordered now")
+    add("promotions", help="what takes something off an order now")
+    add("orders", help="what was ordered")
+    order = add("order", help="place an order")
     order.add_argument("offer", help="the offer's id")
     order.add_argument("--promotion", help="the id of a promotion that takes something off it")
     for name, text in _EVIDENCE.items():
         order.add_argument(name, action="store_true", help=text)
+    for name, command in commands.choices.items():
+        if name not in _WORDLESS:
+            command.add_argument("--language", choices=LANGUAGES, help="default: that of the settings")
     return found
+
+
+def _add_guarded(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    pin_file = "a file with the PIN; asked for if left out"
+    for name, text in _GUARDED.items():
+        commands.add_parser(name, help=f"{text}; asks for the PIN").add_argument("--pin-file", help=pin_file)
+    commands.choices["export"].add_argument("file", metavar="FILE", help="where to; - for standard output")
+    set_pin = commands.add_parser("set-pin", help="set the PIN before all of that")
+    set_pin.add_argument("--first", action="store_true", help="there is none yet")
+    set_pin.add_argument("--old-pin-file", help="a file with the present PIN; asked for if left out")
+    set_pin.add_argument("--pin-file", help=pin_file)
+    commands.add_parser("reset-pin", help="remove a forgotten PIN, and with it the log that it guarded")

@@ -44,7 +44,7 @@ class SentLog:
         """All entries, the oldest first, in one of `shared.notice.LANGUAGES`."""
         rows = self._door.rows("SELECT at_ms, week, words, outcome FROM sentlog ORDER BY id")
         return [
-            Sent(from_ms(at_ms), week, _read(words, language), outcome)
+            Sent(from_ms(at_ms), week, told_in(words, language), outcome)
             for at_ms, week, words, outcome in rows
         ]
 
@@ -62,14 +62,15 @@ def in_words(measure: Measure, grid: Grid, cell: int, value: int) -> str:
 
     >>> from shared.register import profile
     >>> viewing = profile("small").measure("viewing")
-    >>> _read(in_words(viewing, Grid(viewing, ()), 1, 3), "en")
+    >>> told_in(in_words(viewing, Grid(viewing, ()), 1, 3), "en")
     'time viewed: all viewing, 3/16 of 80 hours'
     """
     told = {language: cell_in_words(measure, grid, cell, value, language) for language in LANGUAGES}
     return msgspec.json.encode(told).decode()
 
 
-def _read(words: str, language: str) -> str:
+def told_in(words: str, language: str) -> str:
+    """What is kept of a fragment, in one of the languages."""
     if not words.startswith("{"):
         return words  # written by a version that spoke English only
     found: dict[str, str] = msgspec.json.decode(words)

@@ -265,6 +265,11 @@ def clock_minutes(sessions: Iterable[ViewingSession], zone: ZoneInfo) -> list[Mi
     return found
 
 
+def sort_at(item: Item, at_ms: int, zone: ZoneInfo) -> tuple[str, str, str, str]:
+    """How what is viewed at an instant is counted: genre, shift class, daypart and detail."""
+    return _sort(at_ms // (_QUARTER * MINUTE_MS), item, zone)
+
+
 def _in_order(events: Iterable[Event]) -> list[Event]:
     found: list[Event] = []
     for event in sorted(events, key=ordered_before):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from shared.clock import Clock
 
-_LOCK = "lock"
+LOCK = "lock"
 _HANDED = "BOX_AGENT_HANDED"
 FIRST_WORD_S = 0.25
 DAMAGED = "damaged"
@@ -84,7 +84,7 @@ class Lock:
             return self  # it never was let go
         try:
             os.makedirs(self._state, mode=0o700, exist_ok=True)  # noqa: PTH103 (see box_agent.store)
-            self.held = os.open(f"{self._state}/{_LOCK}", os.O_CREAT | os.O_RDWR, 0o600)
+            self.held = os.open(f"{self._state}/{LOCK}", os.O_CREAT | os.O_RDWR, 0o600)
         except OSError as error:
             raise ReadOnlyStoreError(f"{self._state}: {error.strerror}") from error
         try:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 4
 PAGE_SIZE = 1024
+MOST_PAGES = 65536
+"""64 MiB: what an agent may take of the box's flash, in all."""
 
 NAMED_TABLES = frozenset(
     {"identity", "head", "chain", "orders", "catalogue", "duties", "asks", "named_alarms"}
@@ -41,17 +43,19 @@ ANONYMOUS_TABLES = MEETING_TABLES | {
     "anonymous_alarms",
 }
 
+_CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)"
 Value = int | str | bytes | None
 Row = tuple["Any", ...]
 """STRICT tables give what their columns declare; the statement beside the call says which."""
 
 _PRAGMAS = (
     "PRAGMA synchronous = FULL",
+    "PRAGMA secure_delete = ON",  # as Debian builds SQLite: what is deleted is overwritten
     "PRAGMA busy_timeout = 5000",
     "PRAGMA cache_size = -16",  # KiB: thousands of agents may share one process
     "PRAGMA wal_autocheckpoint = 1000",  # a page that changes often is copied back once
     "PRAGMA journal_size_limit = 1048576",
-    "PRAGMA max_page_count = 65536",  # 64 MiB: what an agent may take of the box's flash, in all
+    f"PRAGMA max_page_count = {MOST_PAGES}",
 )
 
 
@@ -129,6 +133,19 @@ class Store:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def scrub(self) -> None:
+        """Leave nothing of what was deleted in the file or its log; outside any transaction.
+
+        Raises:
+            StoreError: there is no room for it, or somebody else reads; what was deleted may still be found.
+        """
+        connection = self.connection()
+        # The first checkpoint overwrites what VACUUM gives back to the disk afterwards.
+        for statement in (_CHECKPOINT, "PRAGMA temp_store = MEMORY", "VACUUM", _CHECKPOINT):
+            row = _execute(connection, statement).fetchone()
+            if statement == _CHECKPOINT and row[0]:
+                raise StoreError("the store is being read by somebody else")
 
     def transaction(self) -> Transaction:
         """All or nothing, and durable afterwards. A transaction within one joins it."""

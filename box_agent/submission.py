@@ -147,22 +147,13 @@ class Submission:
         self._door.write("UPDATE head SET acked = ? WHERE epoch = ?", (ack.ack, ack.epoch))
 
     def _heartbeat(self, who: Enrolment, now: datetime) -> None:
-        row = self._door.row("SELECT seq, hash FROM head")
-        seq, last_hash = row or (0, "")
-        message = Heartbeat(
-            box=BoxId(who.box),
-            epoch=who.epoch,
-            last_seq=seq,
-            last_hash=last_hash,
-            sent_ms=to_ms(now),
-            agent=AGENT,
-        )
+        message = heartbeat(self._door, who, now)
         answer = self._line.post("heartbeat", self._identity.sign(message))
         try:
             ack = read(answer.body, Acknowledgement)
         except UnreadableMessageError:
             return  # a sign of life needs no particular answer
-        self._acknowledge(ack, who, seq)
+        self._acknowledge(ack, who, message.last_seq)
         if ack.catalogue > self._ordering.catalogue_version():
             self._plan("catalogue", to_ms(now))
 
@@ -193,3 +184,16 @@ class Submission:
             self._plan(name, to_ms(now) + self._period_ms)
         else:
             self._door.write("DELETE FROM duties WHERE name = ?", (name,))
+
+
+def heartbeat(door: Door, who: Enrolment, now: datetime) -> Heartbeat:
+    """A sign of life: that this box is there, and where its chain ends."""
+    seq, last_hash = door.row("SELECT seq, hash FROM head") or (0, "")
+    return Heartbeat(
+        box=BoxId(who.box),
+        epoch=who.epoch,
+        last_seq=seq,
+        last_hash=last_hash,
+        sent_ms=to_ms(now),
+        agent=AGENT,
+    )

@@ -54,7 +54,7 @@ def test_without_a_running_agent_the_store_is_read(config: Path, capsys: pytest.
     assert json.loads(capsys.readouterr().out)["result"]["named"]["enrolled"] is False
     assert main(["--config", str(config), "consent", "grant", "--notice", str(notice_version())]) == 0
     assert main(["--config", str(config), "consent"]) == 0
-    assert "granted: yes" in capsys.readouterr().out
+    assert "You have given your consent" in capsys.readouterr().out
 
 
 def test_a_refusal_is_said_and_has_its_exit_status(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -92,12 +92,79 @@ def test_the_log_is_read_with_the_pin_and_in_the_language_asked_for(
     assert "no-pin" in said("sent", typed="2580\n")[1]
     assert said("set-pin", "--first", "--pin-file", str(pin))[0] == 0
     assert "wrong-pin" in said("sent", typed="0000\n")[1]
-    assert said("sent", "--language", "fr", typed="2580\n") == (0, "none\n")
+    assert said("sent", "--language", "fr", typed="2580\n") == (0, "Rien n'a été envoyé.\n")
     assert said("sent", "--pin-file", str(pin))[0] == 0
     assert said("set-pin", "--old-pin-file", str(pin), typed="1379\n")[0] == 0
     assert said("sent", typed="1379\n")[0] == 0
     assert said("reset-pin")[0] == 0
     assert "no-pin" in said("sent", typed="1379\n")[1]
+
+
+@pytest.fixture
+def pin(config: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "pin"
+    path.write_text("2580\n")
+    assert main(["--config", str(config), "set-pin", "--first", "--pin-file", str(path)]) == 0
+    return path
+
+
+@pytest.mark.parametrize("command", ["recorded", "waiting", "sent"])
+def test_what_tells_of_viewing_is_told_for_the_pin_only(
+    config: Path, pin: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--config", str(config), command, "--pin-file", str(pin), "--language", "nl"]) == 0
+    assert capsys.readouterr().out.strip()
+    pin.write_text("0852")
+    assert main(["--config", str(config), command, "--pin-file", str(pin), "--language", "nl"]) == 1
+    assert "Dit is niet de pincode. (wrong-pin" in capsys.readouterr().err
+
+
+def test_an_export_is_a_file_for_its_owner_alone_or_goes_to_standard_output(
+    config: Path, pin: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["--config", str(config), "export", "--pin-file", str(pin)]
+    target = tmp_path / "mine.json"
+    target.write_text("from before")
+    assert main([*command, str(target)]) == 0
+    assert target.stat().st_mode & 0o777 == 0o600
+    assert json.loads(target.read_text())["version"] == 1
+    assert str(target) in capsys.readouterr().out
+    assert main([*command, "-"]) == 0
+    assert json.loads(capsys.readouterr().out)["archive"] == "box-agent"
+
+
+def test_an_export_that_cannot_be_written_leaves_nothing(
+    config: Path, pin: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    command = ["--config", str(config), "export", "--pin-file", str(pin)]
+    assert main([*command, str(tmp_path / "nowhere" / "mine.json")]) == 2
+    assert "cannot-write" in capsys.readouterr().err
+    assert sorted(tmp_path.rglob("*")) == before
+    pin.write_text("0852")
+    assert main([*command, str(tmp_path / "mine.json")]) == 1
+    assert not (tmp_path / "mine.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "typed", "status"),
+    [
+        (["wipe"], "wipe\n", 0),
+        (["wipe", "--language", "nl"], "wissen\n", 0),
+        (["wipe", "--yes"], "", 0),
+        (["wipe", "--all", "--yes"], "", 0),
+        (["wipe"], "yes\n", 1),
+        (["wipe", "--all"], "", 1),
+    ],
+)
+def test_a_wipe_is_done_when_it_is_meant(
+    config: Path, pin: Path, words: list[str], typed: str, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["--config", str(config), "consent", "grant", "--notice", str(notice_version())]) == 0
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    assert main(["--config", str(config), *words]) == status
+    left = main(["--config", str(config), "sent", "--pin-file", str(pin)])
+    assert left == (1 if status == 0 else 0), "the PIN went with the rest"
 
 
 @pytest.mark.parametrize("language", ["en", "nl", "fr"])

@@ -1,0 +1,69 @@
+"""What a self-test asks on the named line: what is published, and a sign of life."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+
+from box_agent.checks.step import CheckSkippedError
+from box_agent.identity import Identity, NotEnrolledError
+from box_agent.inspection import ReadOnlyStore
+from box_agent.lines import NamedLine
+from box_agent.published import MAX_CATALOGUE, Pinned, open_directory
+from box_agent.store import NAMED_TABLES
+from box_agent.submission import heartbeat
+from shared.clock import from_ms
+from shared.dsse import PayloadType, public_from_text, verify
+from shared.named import Acknowledgement, Catalogue, read
+from shared.weeks import Week
+
+
+@dataclass(frozen=True)
+class Published:
+    """When the catalogue was issued, and what time the headend's answer told, if it told one."""
+
+    issued: datetime | None
+    told: datetime | None
+
+
+def catalogue(line: NamedLine, key: str) -> tuple[Published, str]:
+    """The catalogue can be fetched, and is signed by the pinned key."""
+    answer = line.get("catalogue")
+    payload = verify(answer.body, PayloadType.CATALOGUE, public_from_text(key), limit=MAX_CATALOGUE)
+    found = read(payload, Catalogue)
+    return (
+        Published(from_ms(found.issued_ms), _time(answer.date)),
+        f"version {found.version}, {len(found.offers)} offers",
+    )
+
+
+def directory(line: NamedLine, week: Week, pinned: Pinned) -> tuple[bytes, str]:
+    """The week's directory can be fetched, and everything in it is as this box has pinned it."""
+    raw = line.get(f"directory/{week}").body
+    found = open_directory(raw, pinned, week)
+    return raw, f"{week}, profile {found.profile.name}, {len(raw)} bytes"
+
+
+def sign_of_life(line: NamedLine, store: ReadOnlyStore, now: datetime) -> tuple[None, str]:
+    """A heartbeat of this box is taken; it says what the next one would say."""
+    door = store.door(NAMED_TABLES)
+    identity = Identity(door)
+    try:
+        who = identity.enrolment()
+    except NotEnrolledError as error:
+        raise CheckSkippedError("this box has not been enrolled") from error
+    message = heartbeat(door, who, now)
+    try:
+        answer = read(line.post("heartbeat", identity.sign(message)).body, Acknowledgement)
+    finally:
+        store.park()
+    missing = message.last_seq - answer.ack
+    return None, f"{who.box}, epoch {who.epoch}; " + (
+        f"{missing} messages are on their way" if missing > 0 else "nothing is missing"
+    )
+
+
+def _time(told: str | None) -> datetime | None:
+    try:
+        return parsedate_to_datetime(told) if told else None
+    except ValueError:
+        return None
