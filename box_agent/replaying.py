@@ -43,6 +43,7 @@ def replayed(path: Path, zone_name: str) -> dict[str, Any]:
                 "minutes": round(one.viewed_ms() / 60_000, 1),
             }
             for one in sessions
+            if one.stretches
         ],
         "clock_minutes": dict(minutes.most_common()),
     }

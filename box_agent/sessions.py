@@ -38,7 +38,10 @@ _QUARTER = 15
 
 @dataclass(frozen=True)
 class ViewingSession:
-    """One item on one box after the edit rules: half-open stretches in order, and what the cap cut off."""
+    """One item on one box after the edit rules: half-open stretches in order, and what the cap cut off.
+
+    Without stretches if that was all of it.
+    """
 
     item: Item
     stretches: tuple[tuple[int, int], ...]
@@ -125,7 +128,7 @@ class _Machine:
         running, self.running = self.running, None
         if running is not None:
             found = ViewingSession(running.item, tuple(running.stretches), running.cut_ms)
-            if found.viewed_ms() >= DWELL_MS:
+            if found.viewed_ms() + found.cut_ms >= DWELL_MS:  # what the cap cuts off is no surfing
                 self.done.append(found)
 
     def needed(self) -> list[Event]:

@@ -81,6 +81,21 @@ def test_a_box_left_on_is_credited_with_three_hours_after_the_last_action() -> N
     assert session.cut_ms == 6 * 3_600_000 - session.viewed_ms()
 
 
+def test_what_the_cap_cuts_off_is_kept_as_a_figure_even_where_it_leaves_less_than_the_dwell() -> None:
+    events = [
+        at(0, "play", NEWS),
+        at(3 * 3600 - 10, "play", SPORT, by="box"),
+        at(4 * 3600, "play", NEWS, by="box"),
+        at(5 * 3600, "stop"),
+    ]
+    sessions = viewing_sessions(events, T0 + 10**8)
+    assert [(one.viewed_ms(), one.cut_ms) for one in sessions] == [
+        (10_790_000, 0),
+        (10_000, 3_600_000),
+        (0, 3_600_000),
+    ]
+
+
 def test_a_user_who_comes_back_counts_again() -> None:
     events = [at(0, "play", NEWS), at(4 * 3600, "key"), at(5 * 3600, "stop")]
     assert viewed(events) == [("news", 4 * 3600)]

@@ -29,7 +29,7 @@ def viewed(events: Sequence[Event], until_ms: int) -> list[Viewed]:
     told = [one for one in _distinct(events) if (one.at_ms or 0) <= until_ms]
     fronts = [at for at in range(len(told)) if _comes_forward(told, at)]
     found = [_session(told, at, until_ms) for at in fronts]
-    return [one for one in found if one.viewed_ms >= DWELL_MS]
+    return [one for one in found if one.viewed_ms + one.cut_ms >= DWELL_MS]
 
 
 def _session(told: list[Event], start: int, until_ms: int) -> Viewed:
