@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from box_agent.chance import RandomBytes, below
 from box_agent.consent import Answer, Shown
 from box_agent.core import Core
-from box_agent.dues import asked_state, is_rolled_up, named_due_ms, outbox_due_ms, refill_due_ms
+from box_agent.dues import asked_state, named_due_ms, outbox_due_ms, owes_roll_up, refill_due_ms
 from box_agent.events import Event
 from box_agent.lines import AnonymousLine, NamedLine
 from box_agent.pin import Pin
@@ -82,8 +82,9 @@ class Agent:
         # When each path has something to do.
         self._due = dict.fromkeys(_PATHS, _NEVER_MS)
         self._plan()
-        last_week = Week.of(clock.now(), settings.timezone()).plus(-1)
-        if self._consent.active() and not is_rolled_up(core.door, last_week):
+        zone = settings.timezone()
+        last_week = Week.of(clock.now(), zone).plus(-1)
+        if self._consent.active() and owes_roll_up(core.door, last_week, zone):
             self._due["outbox"] = to_ms(clock.now())  # a week may have ended while nobody looked
 
     # What the household does.

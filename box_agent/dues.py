@@ -53,6 +53,17 @@ def is_rolled_up(door: Door, week: Week) -> bool:
     return door.row("SELECT 1 FROM rolled WHERE week = ?", (str(week),)) is not None
 
 
+def owes_roll_up(door: Door, week: Week, zone: ZoneInfo) -> bool:
+    """Whether a week that has ended left anything that is neither told nor deleted yet."""
+    end_ms = to_ms(week.end(zone))
+    left = door.row(
+        "SELECT 1 FROM viewing WHERE first_ms < ? UNION ALL SELECT 1 FROM ordered WHERE at_ms < ?"
+        " UNION ALL SELECT 1 FROM directories WHERE week = ?",
+        (end_ms, end_ms, str(week)),
+    )
+    return left is not None and not is_rolled_up(door, week)
+
+
 def outbox_due_ms(door: Door) -> int | None:
     """When something is due on the anonymous line, apart from the start of the next week."""
     rows = door.rows(

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from shared.clock import Clock
 
 BUFFER_EVENTS = 64
-BUFFER_SECONDS = 900
-SIGN_SECONDS = 1800
+BUFFER_SECONDS = 300
+SIGN_SECONDS = 900
 """Signs of life alone wait longer: they only tell how far something that is stored already went on."""
 RETRY_SECONDS = 60
 MOST_WAITING = 512

@@ -19,7 +19,7 @@ from operator import itemgetter
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from box_agent.events import SILENCE_MS, Event, Item, ordered_before
+from box_agent.events import BY_BOX, SILENCE_MS, Event, Item, ordered_before
 from shared.clock import from_ms
 from shared.dayparts import daypart
 from shared.genres import SHIFT_LIVE, SHIFT_VOD, shift_class
@@ -93,6 +93,8 @@ class _Machine:
         self.action_ms = 0
 
     def take(self, event: Event) -> None:
+        if self._tells_nothing(event):
+            return
         now = event.at_ms or 0
         self.advance(now)
         if event.by == "user" and event.event not in _NO_ACTION:
@@ -112,6 +114,11 @@ class _Machine:
         running.cut_ms += now - end
         if end > start:
             _credit(running.stretches, start, end)
+
+    def _tells_nothing(self, event: Event) -> bool:
+        # The agent's own sign of life is for players that send none. Of one that does, it knows no more.
+        signs = self.running is not None and self.running.progress is not None
+        return signs and (event.event, event.by) == ("wake", BY_BOX)
 
     def finish(self) -> None:
         """End the session in the foreground."""

@@ -11,7 +11,7 @@ from shared.system_clock import SystemClock
 
 
 class Grouped:
-    """As the agent records: at most 64 events or 15 minutes in memory; each group synced."""
+    """As the agent records: at most 64 events or 5 minutes in memory; each group synced."""
 
     def __init__(self, folder: Path) -> None:
         clock = SystemClock()

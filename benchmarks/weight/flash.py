@@ -26,17 +26,20 @@ class NotMeasuredError(Exception):
 
 
 def measured(folder: Path, ours: Written, told: list[Told]) -> list[Figure]:
-    """A week's bytes a day: the agent's, everything it keeps included, beside the events alone.
+    """A week's bytes a day: the recorder's beside the first version's, and all that the agent wrote.
 
     Raises:
         NotMeasuredError: the folder is on no disk.
     """
     _see_a_disk(folder)
-    first = _first_version(folder, told)
+    first = _run("first_version", folder / "first", told)
+    _run("recorder_week", folder / "week", [])  # makes the store
+    viewing = _run("recorder_week", folder / "week", told)
     return [
-        Figure("flash: bytes a day, part of the first version's", ours.pages / first.pages, "", TARGET),
-        _a_day("  the agent, pages", ours, "everything it keeps"),
-        _a_day("  obvious first version, pages", first, "events only, one commit each"),
+        Figure("flash: viewing a day, part of the first version's", viewing.pages / first.pages, "", TARGET),
+        _a_day("  our recorder, pages", viewing, "the same events"),
+        _a_day("  obvious first version, pages", first, "one commit each"),
+        _a_day("  the agent, pages", ours, "everything it keeps: tokens, queue, log and duties too"),
     ]
 
 
@@ -45,9 +48,9 @@ def _a_day(name: str, week: Written, what: str) -> Figure:
     return Figure(name, pages, "KiB", None, f"{what}; write calls {calls:.0f} KiB")
 
 
-def _first_version(folder: Path, told: list[Told]) -> Written:
+def _run(module: str, folder: Path, told: list[Told]) -> Written:
     lines = "".join(f"{one.at.isoformat()}\t{json.dumps(one.body)}\n" for one in told)
-    command = [sys.executable, "-m", "benchmarks.weight.first_version", str(folder / "first")]
+    command = [sys.executable, "-m", f"benchmarks.weight.{module}", str(folder)]
     done = subprocess.run(command, input=lines, capture_output=True, text=True, check=True)
     found = dict(line.split(": ") for line in done.stdout.splitlines() if line)
     return Written(int(found["wchar"]), int(found["write_bytes"]))

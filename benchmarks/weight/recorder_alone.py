@@ -6,7 +6,6 @@ prints the CPU seconds that so many events took and waits on standard input, so 
 """
 
 import sys
-from pathlib import Path
 from time import process_time
 
 from box_agent.consent import Shown
@@ -16,12 +15,12 @@ from shared.notice_version import notice_version
 from shared.system_clock import SystemClock
 
 
-def main(folder: Path, events: int) -> None:
+def main(folder: str, events: int) -> None:
     """Record, and wait."""
-    folder.mkdir(parents=True, exist_ok=True)
     clock = SystemClock()
-    core = Core(str(folder), folder / "consent.json", clock)
-    core.consent.grant(notice_version(), Shown("bench"), clock.now())  # nothing to do but the first time
+    core = Core(folder, f"{folder}/consent.json", clock)
+    if not core.consent.active():
+        core.consent.grant(notice_version(), Shown("bench"), clock.now())
     recorder = core.recorder
     began = process_time()
     for number in range(events):
@@ -34,4 +33,4 @@ def main(folder: Path, events: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]))

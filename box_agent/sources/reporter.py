@@ -20,22 +20,23 @@ class Reporter:
     def __init__(self, report: Callable[[Event], bool]) -> None:
         self._report = report
         self._counts: Counter[str] = Counter()
-        self._unkept: dict[str, tuple[Item, float]] = {}
+        self._on: dict[str, tuple[Item, float, bool]] = {}
 
     def __call__(self, event: Event) -> None:
         """Report one event.
 
-        If what it belongs to began when nothing was kept, that begins with this event, and not before.
+        If what it belongs to is not kept, since consent was not given yet or withdrawn meanwhile, that begins
+        with this event, and not before.
         """
         kept = self._kept(event)
         self._counts["kept" if kept else "not_kept"] += 1
         if event.event == "play" and event.item is not None:
-            self._unkept.pop(event.tuner, None)
-            if not kept:
-                self._unkept[event.tuner] = (event.item, 1.0 if event.rate is None else event.rate)
-        elif event.event in {"stop", "standby"}:
-            self._unkept.pop(event.tuner, None)
-        elif event.tuner in self._unkept:
+            self._on[event.tuner] = (event.item, 1.0 if event.rate is None else event.rate, kept)
+        elif event.event == "standby":
+            self._on.clear()
+        elif event.event == "stop":
+            self._on.pop(event.tuner, None)
+        elif event.tuner in self._on:
             self._catch_up(event, kept=kept)
 
     def counts(self) -> Mapping[str, int]:
@@ -43,16 +44,21 @@ class Reporter:
         return dict(self._counts)
 
     def _catch_up(self, event: Event, *, kept: bool) -> None:
-        item, rate = self._unkept[event.tuner]
+        item, rate, known = self._on[event.tuner]
         rate = _RATES.get(event.event, rate if event.rate is None else event.rate)
-        self._unkept[event.tuner] = (item, rate)
-        if not kept:
-            return
-        began = Event(
-            event="play", item=item, rate=rate, tuner=event.tuner, by="box", at_ms=event.at_ms, seq=event.seq
-        )
-        if self._kept(began):
-            del self._unkept[event.tuner]
+        known = known and kept
+        if kept and not known:
+            began = Event(
+                event="play",
+                item=item,
+                rate=rate,
+                tuner=event.tuner,
+                by="box",
+                at_ms=event.at_ms,
+                seq=event.seq,
+            )
+            known = self._kept(began)
+        self._on[event.tuner] = (item, rate, known)
 
     def _kept(self, event: Event) -> bool:
         try:

@@ -108,12 +108,12 @@ def test_a_burst_is_written_when_the_buffer_is_full(box: Box) -> None:
 
 def test_signs_of_life_alone_wait_longer_and_the_last_of_them_is_enough(box: Box) -> None:
     box.tell(PLAY)
-    for _ in range(20):
+    for _ in range(14):
         box.tell(PROGRESS, MINUTE)
         box.recorder.tick()
     assert box.stored() == 1
-    assert box.recorder.on_hand() <= 6, "one in five minutes, and the last"
-    assert box.viewed_s() == 20 * MINUTE
+    assert box.recorder.on_hand() <= 5, "one in five minutes, and the last"
+    assert box.viewed_s() == 14 * MINUTE
 
 
 def test_a_silence_between_signs_of_life_is_not_papered_over(box: Box) -> None:

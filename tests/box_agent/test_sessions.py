@@ -96,6 +96,14 @@ def test_a_lost_connection_closes_at_the_last_sign_of_life() -> None:
     assert viewed(events, until=7260) == [("news", 120), ("sport", 60)]
 
 
+def test_the_agent_s_own_sign_of_life_does_not_stand_for_a_player_that_has_gone() -> None:
+    gone = [at(0, "play", NEWS), at(60, "progress"), at(1800, "rate", rate=0.5, tuner="b")]
+    signs = [at(1860, "wake", by="box"), at(1861, "wake", by="box")]
+    assert viewed([*gone, *signs], until=2200) == viewed(gone, until=2200) == [("news", 60)]
+    silent = [at(0, "play", NEWS), at(1860, "wake", by="box")]
+    assert viewed(silent, until=2200) == [("news", 2200)]
+
+
 def test_progress_within_the_silence_keeps_counting() -> None:
     events = [at(0, "play", NEWS), at(60, "progress"), at(60 + SILENCE_MS / 1000, "stop")]
     assert viewed(events) == [("news", 60 + SILENCE_MS / 1000)]

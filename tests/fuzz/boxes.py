@@ -15,15 +15,9 @@ from functools import cache
 from pathlib import Path
 from random import Random
 
-from box_agent.app import Agent
-from box_agent.core import STORE_NAME, Core
-from box_agent.front import Front
-from box_agent.local_socket import perform
-from box_agent.service import Service
-from box_agent.sessions import ViewingSession, settle
-from shared.clock import to_ms
 from shared.notice import notice_version
 from tests.box_agent.fakes import START, Bench, FakeRelay, offer, promotion, settings, sign_catalogue
+from tests.fuzz.door import STORE_NAME, Door
 
 STARTS = ("consenting", "enrolled", "fresh")
 """How far a box has come; the first is taken where none is said."""
@@ -65,8 +59,7 @@ class FuzzBox:
         self.clock = TwoClocks(START)
         # What the named line's other end has kept is as old as the copied store.
         self._lines = (copy.deepcopy(bench.headend), FakeRelay(self.clock))
-        self.front: Front
-        self.service = self._open()
+        self.door = self._open()
         self._store = sqlite3.connect(folder / STORE_NAME, isolation_level=None)
         self._names = [
             name for (name,) in self._store.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
@@ -80,34 +73,19 @@ class FuzzBox:
         """Everything that is in the store."""
         return {name: self._store.execute(f"SELECT * FROM {name}").fetchall() for name in self._names}
 
-    def believed(self) -> list[ViewingSession]:
-        """What the agent takes to have been viewed until now."""
-        runs = self.service.do(lambda agent: agent._recorder.runs())
-        now_ms = to_ms(self.clock.now())
-        return settle([run.events for run in runs], now_ms, now_ms)[0]
-
     def restart(self) -> None:
         """Stop the agent and start it again on what it has kept."""
-        self.service.close()
-        self.service = self._open()
+        self.door.close()
+        self.door = self._open()
 
     def close(self) -> None:
         """Stop it."""
-        self.service.close()
+        self.door.close()
         self._store.close()
 
-    def _open(self) -> Service:
-        draws = Random(0).randbytes  # an input says what happens, and nothing else does
-        core = Core(self._settings.state_dir, self._settings.consent_witness(), self.clock)
-        self.front = Front(core)
-        service = Service(
-            lambda lines: Agent(self._settings, lines, self.clock, draws, core),
-            self._lines,
-            self.front,
-            steered=True,
-        )
-        self.front.open(lambda line: perform(service, line))
-        return service
+    def _open(self) -> Door:
+        # An input says what happens, and nothing else does.
+        return Door(self._settings, self._lines, self.clock, Random(0).randbytes)
 
 
 @contextmanager

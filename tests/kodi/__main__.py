@@ -1,4 +1,4 @@
-"""`make kodi`: ten minutes before the real Kodi, and what the agent says of them; 1 if it differs."""
+"""`make kodi`: ten minutes before the real Kodi, and what the agent says of them; status 1 if it differs."""
 
 import sys
 import tempfile
@@ -40,9 +40,7 @@ def spend(evening):
         evening.zap("een.be")
         evening.watch(seconds)
     evening.zap("npo1.nl")
-    evening.watch(30)
-    evening.pause(15)
-    evening.watch(SLOT)
+    evening.watch(SLOT + 30)
     evening.stop()
     evening.catch_up("een.be")
     evening.watch(40)

@@ -132,15 +132,14 @@ class Evening:
         self._close()
 
     def hang(self, seconds):
-        """Let Kodi hang right after a sign of life until it has been given up; then it goes on, and stops."""
+        """Let Kodi hang right after a sign of life; when it has been given up, somebody starts it again."""
         self.kodi.ask("Application.SetVolume", volume="increment")
         time.sleep(0.2)
         self.kodi.freeze()
         self._close()
         time.sleep(seconds)
-        self.kodi.thaw()
-        self.kodi.ask("Player.Stop", playerid=1)
-        self._await_agent()
+        self.kodi.kill()
+        self.restart()
 
     def crash(self):
         """Kill -9."""

@@ -196,10 +196,6 @@ class Kodi:
         """Let it hang: the socket stays open, and nobody answers."""
         self._process.send_signal(signal.SIGSTOP)
 
-    def thaw(self):
-        """Let it go on."""
-        self._process.send_signal(signal.SIGCONT)
-
     def kill(self):
         """As a crash would."""
         self._process.send_signal(signal.SIGKILL)

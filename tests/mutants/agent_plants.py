@@ -117,8 +117,8 @@ MUTANTS = (
         (
             Change(
                 f"{AGENT}/sources/kodi_player.py",
-                'self._screen.opening = Opening({**item, "playerid": number}, follows)',
-                'self._screen.opening = Opening({**item, "playerid": number}, follows, now_ms)',
+                'Opening({**item, "playerid": number}, self._follows(now_ms))',
+                'Opening({**item, "playerid": number}, self._follows(now_ms), now_ms)',
             ),
             Change(
                 f"{AGENT}/sources/kodi_player.py",
@@ -138,8 +138,8 @@ MUTANTS = (
     single(
         "a zap of Kodi's does not end what was on",
         f"{AGENT}/sources/kodi_player.py",
-        '        self._finish("stop", now_ms, by_box=follows)\n',
-        "",
+        '        self._finish("stop", now_ms, by_box=self._follows(now_ms))\n        self._screen.rate',
+        "        self._screen.rate",
         _RUN,
     ),
     single(

@@ -294,7 +294,35 @@ def test_an_answer_to_what_was_on_before_is_not_taken(talk):
     assert 0x20 not in [one.genre for one in talk.items()]
 
 
+def test_an_answer_that_comes_after_the_end_begins_nothing(talk):
+    talk.say("Player.OnPlay", channel(2))
+    talk.player.take({"method": "Player.OnAVStart", "params": {"data": {"item": channel(2)}}}, talk.now)
+    (question,) = talk.player.questions.unsent()
+    talk.player.take({"method": "Player.OnStop", "params": {"data": {"item": channel(2)}}}, talk.now)
+    talk.player.take({"id": question["id"], "result": {"item": NEWS}}, talk.now + SECOND)
+    assert [one.event for one in talk.player.events()] == ["play", "stop"]
+
+
 # --- programme boundaries
+
+
+def test_the_next_programme_is_asked_for_two_seconds_after_the_last_ended(talk):
+    end = NINE + 10 * SECOND
+    talk.play(channel(2), programme(2, NINE - HOUR, end, "News / Current affairs"))
+    talk.on = programme(2, end, end + HOUR, "Football")
+    talk.wait(10 * SECOND)
+    assert talk.told() == [("play", 1)]
+    talk.wait(SECOND)
+    assert talk.told() == [("play", 1), ("play", 10)]
+
+
+def test_events_of_one_millisecond_keep_their_order(talk):
+    talk.play(channel(2), {"channel": "EEN", "channeltype": "tv", "id": 2, "label": "EEN", "type": "channel"})
+    talk.on = NEWS
+    talk.wait(2 * MINUTE)
+    assert talk.told() == [("play", 1), ("play", 1)]
+    assert [one.seq for one in talk.events] == sorted({one.seq for one in talk.events})
+    assert viewed(talk, talk.now) == [(0x20, (talk.now - NINE) / SECOND - 1)]
 
 
 def test_at_a_programmes_end_the_next_one_begins_exactly_when_the_guide_says(talk):

@@ -118,6 +118,17 @@ def test_consent_in_the_middle_of_a_film_counts_from_then_and_not_before():
     ]
 
 
+def test_consent_that_was_withdrawn_and_given_again_counts_from_then():
+    agent = Agent()
+    agent.reporter(PLAY)
+    agent.may, agent.kept = False, []
+    agent.reporter(progress(2000))
+    agent.may = True
+    agent.reporter(progress(3000))
+    agent.reporter(progress(4000))
+    assert agent.told() == [("progress", 3000, "box"), ("play", 3000, "box"), ("progress", 4000, "box")]
+
+
 def test_what_was_paused_without_consent_is_still_paused_when_it_is_given():
     agent = Agent()
     agent.may = False

@@ -142,7 +142,7 @@ class _Watch:
     def __init__(self, box: FuzzBox) -> None:
         self._box = box
         self._world = KodiWorld()
-        self._reporter = Reporter(lambda event: box.service.do(lambda agent: agent.report(event)))
+        self._reporter = Reporter(box.door.report)
         self._began_ms = self._heard_ms = self._now()
         self._waited_ms = 0
         self._events = 0
@@ -244,7 +244,7 @@ class _Watch:
             raise Fault("what is waited for grows without bound")
 
     def _check(self) -> None:
-        found = [one.viewed_ms() for one in self._box.believed()]
+        found = [one.viewed_ms() for one in self._box.door.believed()]
         if sum(found) > self._now() - self._began_ms:
             raise Fault("more is viewed than time has passed", str(found))
         counts = self._reporter.counts()

@@ -19,9 +19,8 @@ from functools import cache
 from pathlib import Path
 from random import Random
 
-from box_agent.front import MAX_LINE
-from box_agent.listener import MOST_CONNECTIONS, Listener
 from tests.fuzz.boxes import STARTS, FuzzBox, fuzz_box
+from tests.fuzz.door import MAX_LINE, MOST_CONNECTIONS
 from tests.fuzz.engine import Fault, Parts
 
 TIMEOUT_S = 5.0
@@ -173,7 +172,5 @@ def _listening() -> Path:
     atexit.register(stack.close)
     path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stb-fuzz-"))) / "agent.sock"
     box: FuzzBox = stack.enter_context(fuzz_box(STARTS[0]))
-    front = box.front
-    listener = Listener(str(path), front.answer, front.answered, front.turn_away)
-    stack.callback(listener.close)
+    stack.enter_context(box.door.listening(path))
     return path
