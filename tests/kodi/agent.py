@@ -7,13 +7,13 @@ import sys
 import time
 from pathlib import Path
 
-from box_agent.consent import Consent
-from box_agent.local_socket import ask
-from box_agent.recorder import Recorder
-from box_agent.sessions import clock_minutes, viewing_sessions
-from box_agent.store import ANONYMOUS_TABLES, STORE_NAME, Store
-from shared.register import notice_version
-from shared.system_clock import SystemClock
+from box_agent.client import AgentClient
+from box_agent.core import Core
+from box_agent.guide.store import GUIDE_NAME, GuideStore
+from box_agent.programmes import split
+from box_agent.sessions import clock_minutes, settle
+from shared.notice_version import notice_version
+from shared.system_clock import SystemClock, boot_id
 from tests.box_agent.fakes import ZONE, settings
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +45,8 @@ class RunningAgent:
 
     def ask(self, **request):
         """Ask it over its socket."""
-        return ask(self.settings.socket(), request)
+        with AgentClient(self.settings.socket()) as client:
+            return client.exchange(request)
 
     def stop(self):
         """Stop it as a service manager would; whatever happened, it is gone afterwards."""
@@ -56,17 +57,22 @@ class RunningAgent:
             finally:
                 self._process.kill()
 
-    def events(self):
-        """What it recorded."""
-        store = Store(self.settings.state() / STORE_NAME)
-        door = store.door(ANONYMOUS_TABLES)
-        found = Recorder(door, Consent(door, self.settings.consent_witness()), SystemClock()).events()
-        store.park()
+    def runs(self):
+        """What it recorded, run by run."""
+        core = Core(self.settings.state_dir, self.settings.consent_witness(), SystemClock(), boot_id())
+        found = [run.events for run in core.recorder.runs()]
+        core.store.park()
         return found
 
+    def events(self):
+        """All of it."""
+        return [event for run in self.runs() for event in run]
+
     def sessions(self):
-        """The viewing sessions of what it recorded."""
-        return viewing_sessions(self.events(), int(time.time() * 1000))
+        """The viewing sessions of what it recorded, as the week's end makes them."""
+        now_ms = int(time.time() * 1000)
+        guide = GuideStore(self.settings.state() / GUIDE_NAME)
+        return split(settle(self.runs(), now_ms, now_ms)[0], guide.programmes)
 
     def minutes(self):
         """Their clock minutes."""

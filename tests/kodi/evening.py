@@ -28,8 +28,9 @@ BACK_SLOTS = 40
 
 
 class Viewed(NamedTuple):
-    """A stretch of one item, in Unix seconds."""
+    """A stretch of one item, in Unix seconds; `number` is the same before and after a pause."""
 
+    number: int
     kind: str
     genre: str
     start: float
@@ -45,6 +46,7 @@ class Evening:
     def __init__(self, folder, slot, slots, lead=0):
         self.folder, self.slot, self._slots, self._lead = folder, slot, slots, lead
         self.truth = []
+        self._now, self._number = None, 0
         self.screen = self.kodi = self.agent = None
         self.first = 0
         clip = media.clip(folder)
@@ -88,7 +90,7 @@ class Evening:
         """Likewise, by the key."""
         self._close()
         self.kodi.ask("Input.ExecuteAction", action="channelup")
-        self._now = ("live", guide_id, self._pictured())
+        self._now = self._item("live", guide_id)
 
     def catch_up(self, guide_id):
         """Play the last programme of a channel that is over."""
@@ -111,7 +113,7 @@ class Evening:
         self._close()
         time.sleep(seconds)
         self._toggle()
-        self._now = (*before[:2], time.time())
+        self._now = (*before[:3], time.time())
 
     def fast(self, seconds):
         """Trick play for so long; that is not viewed either."""
@@ -120,7 +122,7 @@ class Evening:
         self._close()
         time.sleep(seconds)
         self.kodi.ask("Player.SetSpeed", playerid=1, speed=1)
-        self._now = (*before[:2], time.time())
+        self._now = (*before[:3], time.time())
 
     def seek(self, seconds):
         """Jump."""
@@ -170,12 +172,7 @@ class Evening:
             found += self._cut(one) if one.kind == "live" else [one]
         joined = []
         for one in found:
-            if (
-                joined
-                and joined[-1][0][:2] == one[:2]
-                and one.kind != "live"
-                and one.start - joined[-1][-1].end < 12
-            ):
+            if joined and joined[-1][0].number == one.number and one.kind != "live":
                 joined[-1].append(one)  # paused, and gone on with
             else:
                 joined.append([one])
@@ -224,7 +221,11 @@ class Evening:
     def _open(self, kind, what, **item):
         self._close()
         self.kodi.ask("Player.Open", item=item)
-        self._now = (kind, what, self._pictured())
+        self._now = self._item(kind, what)
+
+    def _item(self, kind, what):
+        self._number += 1
+        return self._number, kind, what, self._pictured()
 
     def _pictured(self):
         """Wait until Kodi plays: whoever sits there counts from the picture."""
@@ -237,7 +238,7 @@ class Evening:
         raise AssertionError("no picture")
 
     def _close(self):
-        now, self._now = getattr(self, "_now", None), None
+        now, self._now = self._now, None
         if now is not None:
             self.truth.append(Viewed(*now, time.time()))
 
@@ -260,7 +261,7 @@ class Evening:
         while start < one.end:
             number = (start - self.first) // self.slot
             end = min(one.end, self.first + (number + 1) * self.slot)
-            yield Viewed("live", self._topic(one.genre, start)[1], start, end)
+            yield Viewed(one.number, "live", self._topic(one.genre, start)[1], start, end)
             start = end
 
 
