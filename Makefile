@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SEED ?= 2006
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ranking test fmt lint types imports promises tests kodi bench campaign-year campaign-billing campaign-agent mutants-billing audit-privacy linkage mutants-privacy fuzz-agent mutants-agent locks clean
+.PHONY: help demo ranking test fmt lint types imports promises tests kodi bench campaign-year campaign-billing campaign-agent mutants-billing audit-privacy linkage mutants-privacy fuzz-agent mutants-agent box locks clean
 
 help: ## list the chores
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -91,6 +91,9 @@ fuzz-agent: $(BIN)/.dev ## random input for the agent's doors, ten minutes each;
 
 mutants-agent: $(BIN)/.dev ## plant bugs in the agent's doors: the fuzzer has to find each
 	@$(BIN)/python -m tests.mutants.agent
+
+box: ## the box's Debian package in dist/; VENDOR=1 with what it imports
+	@$(PYTHON) deploy/box/package.py --out dist --python $(PYTHON) $(if $(VENDOR),--vendor)
 
 locks: ## pin every dependency with its hashes, from pyproject.toml
 	@for set in box headend,release,documents sim dev; do \

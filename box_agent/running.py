@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from box_agent.app import Agent
+from box_agent.bell import Bell
 from box_agent.core import Core
 from box_agent.front import Front
 from box_agent.lines import HttpAnonymousLine, HttpNamedLine
@@ -74,20 +75,19 @@ def places_of(settings: BoxSettings) -> Places:
 def _serve(settings: BoxSettings, started: Started) -> int:
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", level=logging.INFO)
     logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it tells each of its ticks
-    stop, stirred = threading.Event(), threading.Event()
+    stop, bell = threading.Event(), Bell()
 
     def end() -> None:
         stop.set()
-        stirred.set()
+        bell.ring()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: end())
-    service = build(settings, started.core, started.front, stirred)
+    bell.on_signals((signal.SIGTERM, signal.SIGINT), end)
+    service = build(settings, started.core, started.front, bell.ring)
     sources = start_sources(settings, service.report, started.core.clock)
     service.sources = sources.counts
     ticker = _Ticker(service, Path(settings.state_dir), end)
     _LOG.info("ready")
-    _tick_until(stop, stirred, ticker, Rest(settings, started, service))
+    _tick_until(stop, bell, ticker, Rest(settings, started, service))
     sources.stop()
     if ticker.damaged:
         return DAMAGE
@@ -99,7 +99,9 @@ def _serve(settings: BoxSettings, started: Started) -> int:
     return STOPPED
 
 
-def build(settings: BoxSettings, core: Core, front: Front, stirred: threading.Event | None = None) -> Service:
+def build(
+    settings: BoxSettings, core: Core, front: Front, stirred: Callable[[], None] = lambda: None
+) -> Service:
     """A service over the real lines, opened to the front."""
     lines = (
         HttpNamedLine(settings.headend_url, settings.ca_file),
@@ -110,7 +112,7 @@ def build(settings: BoxSettings, core: Core, front: Front, stirred: threading.Ev
         lines,
         front,
         steered=settings.steered_clock is not None,
-        stirred=(stirred or threading.Event()).set,
+        stirred=stirred,
     )
     front.open(lambda line: perform(service, line))
     return service
@@ -188,7 +190,7 @@ class Rest:
 _HEAVY = ("cryptography", "requests")
 
 
-def _tick_until(stop: threading.Event, stirred: threading.Event, tick: _Ticker, rest: Rest) -> None:
+def _tick_until(stop: threading.Event, bell: Bell, tick: _Ticker, rest: Rest) -> None:
     from apscheduler.schedulers.background import BackgroundScheduler
 
     clock = SystemClock()
@@ -204,11 +206,11 @@ def _tick_until(stop: threading.Event, stirred: threading.Event, tick: _Ticker, 
         misfire_grace_time=None,
     )
     scheduler.start()
-    stirred.set()  # what fell due while the box was off
+    bell.ring()  # what fell due while the box was off
     while not stop.is_set():
-        if stirred.wait(REST_TICK_SECONDS) and not stop.is_set():
-            stirred.clear()
-            tick()
+        if bell.listen(REST_TICK_SECONDS):
+            if not stop.is_set():
+                tick()
         else:
             rest.take()
         # A wall clock that is set back would stop the scheduler until it has caught up.

@@ -1,8 +1,10 @@
+import ctypes
 import io
 import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -189,6 +191,18 @@ def test_a_running_agent_answers_and_stops_cleanly(config: Path, running: subpro
     running.send_signal(signal.SIGTERM)
     assert running.wait(20) == 0
     assert not socket.exists()
+
+
+def test_a_stop_is_heard_whichever_thread_the_kernel_gives_the_signal_to(
+    config: Path, running: subprocess.Popen[str]
+) -> None:
+    """As when it comes in the moment in which the main thread goes to sleep."""
+    time.sleep(1.5)  # until it sleeps
+    threads = sorted(int(path.name) for path in Path(f"/proc/{running.pid}/task").iterdir())
+    other = next(one for one in threads if one != running.pid)
+    libc = ctypes.CDLL(None)
+    assert libc.tgkill(running.pid, other, int(signal.SIGTERM)) == 0
+    assert running.wait(20) == 0
 
 
 def test_a_second_run_on_one_state_directory_is_refused(config: Path, running: subprocess.Popen[str]) -> None:

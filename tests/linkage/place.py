@@ -9,7 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from unittest.mock import patch
 
-from box_agent import __main__ as program
+from box_agent import running as program
+from box_agent.bell import Bell
 from headend.analytics.keys import AnalyticsKeys
 from headend.billing.signer import RsaSigner
 from headend.directories import make_directory
@@ -135,5 +136,5 @@ def ticks() -> Ticks:
     stop = threading.Event()
     stop.set()
     with patch("apscheduler.schedulers.background.BackgroundScheduler", Scheduler):
-        program._tick_until(stop, None)
+        program._tick_until(stop, Bell(), None, None)
     return Ticks(1_000 * asked["seconds"], 1_000 * (asked.get("jitter") or 0))
