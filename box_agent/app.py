@@ -4,6 +4,7 @@ This is the only room of the box that knows both paths. What needs cryptography 
 first needed, so that an agent that only records stays small.
 """
 
+import logging
 import os
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +20,7 @@ from box_agent.lines import AnonymousLine, NamedLine
 from box_agent.pin import Pin
 from box_agent.sentlog import Sent, SentLog
 from box_agent.settings import BoxSettings
-from box_agent.store import MEETING_TABLES, NAMED_TABLES
+from box_agent.store import MEETING_TABLES, NAMED_TABLES, StoreFullError
 from box_agent.wallet import Wallet
 from shared.clock import Clock, from_ms, to_ms
 from shared.notice_version import notice_version
@@ -219,14 +220,19 @@ class Agent:
         self._plan()
         return found
 
-    def tick(self) -> None:
-        """Do everything that is due now; cheap when nothing is."""
-        self._recorder.tick()
+    def tick(self, *, named_only: bool = False) -> None:
+        """Do everything that is due now; cheap when nothing is.
+
+        With `named_only` the anonymous line is left alone: what an order or an answer sets off at once must
+        not carry a fragment along, whose moment would be that order's.
+        """
         now = self._clock.now()
+        self._record()
         if self._consent.lapse(now):
             self._forget_viewing()
             self._plan()
-        late = [path for path in _PATHS if self._due[path] <= to_ms(now)]
+        paths_now = ("named",) if named_only else _PATHS
+        late = [path for path in paths_now if self._due[path] <= to_ms(now)]
         if not late:
             return
         paths = self._open()
@@ -239,6 +245,13 @@ class Agent:
             if late != ["named"]:
                 paths.outbox.run(now)
         self._plan(*({*late, "outbox"} if late != ["named"] else late))
+
+    def _record(self) -> None:
+        # Viewing that finds no room waits; what is owed on the lines, and makes room, does not wait for it.
+        try:
+            self._recorder.tick()
+        except StoreFullError as error:
+            logging.getLogger(__name__).warning("viewing waits in memory: %s", error)
 
     def next_due(self) -> datetime | None:
         """When `tick` has something to do next, but for the buffer of viewing; None if never.
@@ -287,6 +300,9 @@ class Agent:
             paths.ordering.prune(now, self._settings.order_retention_days)
             self._log.prune(now)
             self._recorder.forget_before(to_ms(now) - VIEWING_KEPT_MS)
+            from box_agent.wipe import drop_damaged_copy
+
+            drop_damaged_copy(Path(self._store.path), to_ms(now) - VIEWING_KEPT_MS)
             self._pruned_ms = to_ms(now)
 
     def _open(self) -> _Paths:

@@ -50,8 +50,6 @@ class Answer:
     status: int
     body: bytes
     etag: str | None = None
-    date: str | None = None
-    """When the other end says that it is (RFC 9110 section 6.6.1); nobody but a self-test asks."""
 
 
 class NamedLine(Protocol):
@@ -93,6 +91,23 @@ class HttpNamedLine:
     def get(self, path: str, etag: str | None = None) -> Answer:
         """See `NamedLine`."""
         return self._send("GET", path, {"If-None-Match": etag} if etag else {}, None)
+
+    def told_date(self) -> str | None:
+        """When the other end says that it is (RFC 9110 section 6.6.1).
+
+        For a self-test, which asks for nothing else with it: no answer that the agent acts on tells a time.
+
+        Raises:
+            LineDownError: no answer.
+        """
+        import requests
+
+        try:
+            with _session(self._ca_file) as session:
+                answer = session.head(self._url + "catalogue", timeout=TIMEOUT_S, allow_redirects=False)
+        except requests.RequestException as error:
+            raise LineDownError(type(error).__name__) from error
+        return answer.headers.get("Date")
 
     def close(self) -> None:
         """Let the connection go."""
@@ -165,7 +180,7 @@ def _exchange(session: "requests.Session", request: _Request) -> Answer:
         ) as answer:
             body = _read(answer, request.limit)
             session.cookies.clear()
-            return _judge(answer.status_code, body, answer.headers)
+            return _judge(answer.status_code, body, answer.headers.get("ETag"))
     except requests.RequestException as error:
         raise LineDownError(type(error).__name__) from error
 
@@ -179,14 +194,14 @@ def _read(answer: "requests.Response", limit: int) -> bytes:
     return bytes(found)
 
 
-def _judge(status: int, body: bytes, headers: Mapping[str, str]) -> Answer:
+def _judge(status: int, body: bytes, etag: str | None) -> Answer:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _LATER:
         raise LineDownError(f"status {status}")
     if status >= HTTPStatus.BAD_REQUEST:
         raise RefusedError(problem_name(body), status)
     if HTTPStatus.MULTIPLE_CHOICES <= status != HTTPStatus.NOT_MODIFIED:
         raise LineDownError(f"status {status}")
-    return Answer(status, body, headers.get("ETag"), headers.get("Date"))
+    return Answer(status, body, etag)
 
 
 _LATER = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})

@@ -120,6 +120,7 @@ class Recorder:
         self._buffer, self._flush_at = [], None
         self._held.clear()
         self._showing = None
+        self._viewing.forget()
 
     def forget_before(self, at_ms: int, still: Iterable[Run] = ()) -> None:
         """Delete what was viewed or ordered before an instant, but the events that are `still` needed.

@@ -131,10 +131,11 @@ class _Ticker:
         self.damaged = False
         self.at = SystemClock().monotonic()
 
-    def __call__(self) -> None:
-        self.at = SystemClock().monotonic()
+    def __call__(self, *, named_only: bool = False) -> None:
+        if not named_only:
+            self.at = SystemClock().monotonic()
         try:
-            self._service.tick()
+            self._service.tick(named_only=named_only)
         except DamagedStoreError:
             self.note_damage()
         except StbError as error:
@@ -210,7 +211,7 @@ def _tick_until(stop: threading.Event, bell: Bell, tick: _Ticker, rest: Rest) ->
     while not stop.is_set():
         if bell.listen(REST_TICK_SECONDS):
             if not stop.is_set():
-                tick()
+                tick(named_only=True)
         else:
             rest.take()
         # A wall clock that is set back would stop the scheduler until it has caught up.

@@ -8,13 +8,14 @@ on it, but where an installer asks for it on a bench.
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from box_agent.checks import anonymous, here, named
 from box_agent.checks.step import CheckSkippedError, Step, Steps, needed
 from box_agent.core import STORE_NAME
 from box_agent.inspection import ReadOnlyStore
-from box_agent.lines import AnonymousLine, HttpAnonymousLine, HttpNamedLine, NamedLine
+from box_agent.lines import AnonymousLine, HttpAnonymousLine, HttpNamedLine
 from box_agent.published import Pinned
 from box_agent.settings import BoxSettings, read_settings
 from shared.clock import Clock
@@ -35,7 +36,7 @@ class _Bench:
 
     settings: BoxSettings
     clock: Clock
-    lines: tuple[NamedLine, AnonymousLine]
+    lines: tuple[HttpNamedLine, AnonymousLine]
 
     @property
     def store(self) -> Path:
@@ -90,8 +91,8 @@ def _look_here(steps: Steps, bench: _Bench) -> None:
 def _ask(steps: Steps, bench: _Bench, *, on_a_bench: bool) -> None:
     line, relayed = bench.lines
     week, pinned = bench.week, bench.pinned
-    published = steps.take(NAMED, "catalogue", lambda: named.catalogue(line, bench.settings.catalogue_key))
-    steps.take(BOX, "clock", lambda: _clock(bench, published))
+    issued = steps.take(NAMED, "catalogue", lambda: named.catalogue(line, bench.settings.catalogue_key))
+    steps.take(BOX, "clock", lambda: _clock(bench, issued))
     raw = steps.take(NAMED, "directory", lambda: named.directory(line, week, pinned))
     steps.take(NAMED, "sign of life", lambda: _sign_of_life(bench))
     allowed = steps.take(ANONYMOUS, "consent", lambda: _allowed(bench, on_a_bench=on_a_bench))
@@ -108,11 +109,11 @@ def _ask(steps: Steps, bench: _Bench, *, on_a_bench: bool) -> None:
     steps.take(ANONYMOUS, "sealed request", sealed)
 
 
-def _clock(bench: _Bench, published: named.Published | None) -> tuple[None, str]:
-    found = needed(published, "the catalogue")
+def _clock(bench: _Bench, issued: datetime | None) -> tuple[None, str]:
+    since = needed(issued, "the catalogue")
     # A simulated box's time is not that of its headend's HTTP server.
-    told = None if bench.settings.steered_clock else found.told
-    return here.clock(bench.clock.now(), told, found.issued)
+    told = None if bench.settings.steered_clock else named.time_told(bench.lines[0])
+    return here.clock(bench.clock.now(), told, since)
 
 
 def _sign_of_life(bench: _Bench) -> tuple[None, str]:

@@ -96,10 +96,10 @@ class Service:
         self._stirred()
         return done
 
-    def tick(self) -> None:
-        """Let the agent do what is due."""
+    def tick(self, *, named_only: bool = False) -> None:
+        """Let the agent do what is due; see `Agent.tick`."""
         with self._errand, self._turn:
-            self._agent.tick()
+            self._agent.tick(named_only=named_only)
 
     def next_due(self) -> datetime | None:
         """When the agent has something to do next; see `Agent.next_due`."""

@@ -45,6 +45,10 @@ class Viewing:
         """The clock has jumped: what follows is a stretch of its own."""
         self._run += 1
 
+    def forget(self) -> None:
+        """Everything has been deleted, by whoever asked for that."""
+        self._bytes = None
+
     def append(self, events: Sequence[Event]) -> None:
         """Store a batch, durably; beyond `MAX_BYTES` the oldest batches go, and are counted as dropped."""
         if not events:

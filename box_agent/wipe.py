@@ -78,7 +78,13 @@ def wipe(core: Core, shown: Shown, *, everything: bool) -> None:
         raise NotOverwrittenError(f"all is deleted, but may still be found in the file: {error}") from error
 
 
-def drop_damaged_copy(store: Path) -> None:
-    """Delete the store that this one was salvaged from (see `box_agent.salvage`), with the viewing in it."""
+def drop_damaged_copy(store: Path, before_ms: int | None = None) -> None:
+    """Delete the store that this one was salvaged from (see `box_agent.salvage`), with the viewing in it.
+
+    With `before_ms` (Unix milliseconds) only if it was last written before that.
+    """
+    copy = Path(f"{store}{DAMAGED_COPY}")
+    if before_ms is not None and copy.exists() and copy.stat().st_mtime_ns // 1_000_000 >= before_ms:
+        return
     for suffix in ("", "-wal", "-shm"):
         Path(f"{store}{DAMAGED_COPY}{suffix}").unlink(missing_ok=True)

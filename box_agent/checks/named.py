@@ -1,13 +1,12 @@
 """What a self-test asks on the named line: what is published, and a sign of life."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
 from box_agent.checks.step import CheckSkippedError
 from box_agent.identity import Identity, NotEnrolledError
 from box_agent.inspection import ReadOnlyStore
-from box_agent.lines import NamedLine
+from box_agent.lines import HttpNamedLine, NamedLine
 from box_agent.published import MAX_CATALOGUE, Pinned, open_directory
 from box_agent.store import NAMED_TABLES
 from box_agent.submission import heartbeat
@@ -17,23 +16,13 @@ from shared.named import Acknowledgement, Catalogue, read
 from shared.weeks import Week
 
 
-@dataclass(frozen=True)
-class Published:
-    """When the catalogue was issued, and what time the headend's answer told, if it told one."""
-
-    issued: datetime | None
-    told: datetime | None
-
-
-def catalogue(line: NamedLine, key: str) -> tuple[Published, str]:
-    """The catalogue can be fetched, and is signed by the pinned key."""
-    answer = line.get("catalogue")
-    payload = verify(answer.body, PayloadType.CATALOGUE, public_from_text(key), limit=MAX_CATALOGUE)
-    found = read(payload, Catalogue)
-    return (
-        Published(from_ms(found.issued_ms), _time(answer.date)),
-        f"version {found.version}, {len(found.offers)} offers",
+def catalogue(line: NamedLine, key: str) -> tuple[datetime, str]:
+    """The catalogue can be fetched, and is signed by the pinned key; answers with when it was issued."""
+    payload = verify(
+        line.get("catalogue").body, PayloadType.CATALOGUE, public_from_text(key), limit=MAX_CATALOGUE
     )
+    found = read(payload, Catalogue)
+    return from_ms(found.issued_ms), f"version {found.version}, {len(found.offers)} offers"
 
 
 def directory(line: NamedLine, week: Week, pinned: Pinned) -> tuple[bytes, str]:
@@ -62,7 +51,13 @@ def sign_of_life(line: NamedLine, store: ReadOnlyStore, now: datetime) -> tuple[
     )
 
 
-def _time(told: str | None) -> datetime | None:
+def time_told(line: HttpNamedLine) -> datetime | None:
+    """What time it is at the other end, if that says so.
+
+    Raises:
+        LineDownError: no answer.
+    """
+    told = line.told_date()
     try:
         return parsedate_to_datetime(told) if told else None
     except ValueError:

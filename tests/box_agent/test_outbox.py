@@ -105,6 +105,16 @@ def test_the_viewing_is_deleted_in_the_moment_it_becomes_fragments(week: Bench) 
     assert (count(week, "events"), count(week, "ordered"), count(week, "outbox")) == (0, 0, 3)
 
 
+def test_what_an_order_sets_off_at_once_carries_no_fragment_along(week: Bench) -> None:
+    week.run_until(END)
+    (due,) = week.agent._store.connection().execute("SELECT min(due_ms) FROM outbox").fetchone()
+    week.clock.advance_to(from_ms(due))
+    week.agent.tick(named_only=True)
+    assert week.relay.fragments == []
+    week.agent.tick()
+    assert len(week.relay.fragments) == 1
+
+
 def test_each_fragment_has_a_moment_of_its_own_within_six_days(tmp_path: Path) -> None:
     moments = []
     for number in range(25):

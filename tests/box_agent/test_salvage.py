@@ -1,3 +1,4 @@
+import os
 import random
 import sqlite3
 from datetime import timedelta
@@ -11,6 +12,7 @@ from box_agent.core import STORE_NAME
 from box_agent.salvage import KEPT, NEW, salvage
 from box_agent.starting import DAMAGED, Places, open_core
 from box_agent.store import PAGE_SIZE, SCHEMA_VERSION, DamagedStoreError, NewerStoreError, Store
+from shared.clock import to_ms
 from tests.box_agent.fakes import YES, Bench, offer, sign_catalogue
 
 ORDERS = 30
@@ -132,6 +134,19 @@ def test_a_box_whose_chain_is_lost_whole_has_to_be_enrolled_anew(box: Bench) -> 
     (box.settings.state() / DAMAGED).touch()
     status = start(box).status()["named"]
     assert (status["enrolled"], status["alarms"]) == (False, ["chain-lost", "store-salvaged"])
+
+
+def test_the_damaged_copy_goes_when_the_viewing_in_it_would_have_gone(box: Bench) -> None:
+    spoil(box, page_of(box, "wallet"))
+    (box.settings.state() / DAMAGED).touch()
+    agent = start(box)
+    copy = box.settings.state() / (STORE_NAME + KEPT)
+    written = to_ms(box.clock.now()) / 1000
+    os.utime(copy, (written, written))
+    for days, kept in ((14, True), (2, False)):
+        box.clock.advance(timedelta(days=days))
+        agent.tick()
+        assert copy.exists() == kept
 
 
 def test_damage_that_is_met_later_is_told_by_its_name(box: Bench) -> None:
