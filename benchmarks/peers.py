@@ -44,7 +44,7 @@ class Way:
 
 _OTEL = "opentelemetry-sdk"
 WAYS = (
-    Way("ours, in groups of 20", "agent", "grouped", None, "synced"),
+    Way("ours, in groups of 64", "agent", "grouped", None, "synced"),
     Way("ours, one by one", "agent", "single", None, "synced before it is told as taken"),
     Way("glean-sdk, events", "glean_events", "events", "glean-sdk", "written, not synced"),
     Way("snowplow-tracker", "snowplow", "memory", "snowplow-tracker", "in memory until sent"),
