@@ -15,7 +15,7 @@ import os
 
 from box_agent.chance import DAY_MS
 from box_agent.lean import NamedTuple
-from box_agent.store import Door, StoreError
+from box_agent.store import Door, StoreError, sync_folder
 from shared.clock import to_ms
 from shared.errors import StbError
 from shared.notice_version import notice_version
@@ -127,21 +127,13 @@ class Witness:
             file.flush()
             os.fsync(file.fileno())
         os.replace(fresh, self._path)  # noqa: PTH105 (likewise)
-        _sync(at)
+        sync_folder(at)
 
     def remove(self) -> None:
         """Have it say nothing any more, durably."""
         if os.path.lexists(self._path):
             os.unlink(self._path)  # noqa: PTH108 (see box_agent.store)
-            _sync(os.path.dirname(self._path))  # noqa: PTH120 (likewise)
-
-
-def _sync(path: str) -> None:
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+            sync_folder(os.path.dirname(self._path))  # noqa: PTH120 (likewise)
 
 
 def _private(path: str, flags: int) -> int:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from shared.clock import Clock
 
 STORE_NAME = "box.sqlite"
-WITNESS_NAME = "consent.json"
+DAMAGED_COPY = ".damaged"
+"""Behind the store's name: the file that `box_agent.salvage` has read what it could out of."""
 
 
 class Core:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 MAX_EVENT = 4096
 KINDS = ("live", "recording", "catchup", "vod")
 EVENTS = ("play", "pause", "resume", "rate", "seek", "stop", "tune", "standby", "wake", "key", "progress")
+ALIVE = "alive"
+"""The recorder's own event: something is on as far as it knows. No player can tell it."""
 BY_USER, BY_BOX = "user", "box"
 _BY = (BY_USER, BY_BOX)
 _VERSION = 1

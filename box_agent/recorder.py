@@ -7,7 +7,7 @@ first event after a start is durable at once, and so is all of it when the agent
 
 from __future__ import annotations
 
-from box_agent.events import BY_BOX, SILENCE_MS, BadEventError, Event, ordered_before
+from box_agent.events import ALIVE, BY_BOX, SILENCE_MS, BadEventError, Event, ordered_before
 from box_agent.store import StoreError
 from box_agent.viewing import Run, Viewing
 from shared.clock import to_ms
@@ -111,7 +111,7 @@ class Recorder:
         runs = self._showing is not None and self._showing.rate in {None, 1}
         if runs and (waited or silent):
             # What is on is alive as far as this agent knows: a power cut shall not take all of it.
-            self._buffer.append(Event("wake", at_ms=now, by=BY_BOX))
+            self._buffer.append(Event(ALIVE, at_ms=now, by=BY_BOX))
         if waited or (runs and silent):
             self.flush()
 

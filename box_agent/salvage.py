@@ -8,7 +8,6 @@ an alarm stands in any case, and one more for orders that are missing from the c
 import base64
 import binascii
 import logging
-import os
 import sqlite3
 from collections.abc import Iterator
 from datetime import datetime
@@ -17,12 +16,20 @@ from pathlib import Path
 import msgspec
 
 from box_agent.alarms import Alarms
-from box_agent.core import STORE_NAME
+from box_agent.core import DAMAGED_COPY, STORE_NAME
 from box_agent.starting import DAMAGED
-from box_agent.store import ANONYMOUS_TABLES, NAMED_TABLES, SCHEMA_VERSION, Door, NewerStoreError, Row, Store
+from box_agent.store import (
+    ANONYMOUS_TABLES,
+    NAMED_TABLES,
+    SCHEMA_VERSION,
+    Door,
+    NewerStoreError,
+    Row,
+    Store,
+    sync_folder,
+)
 from shared.named import payload_hash
 
-KEPT = ".damaged"
 NEW = ".new"
 _SUFFIXES = ("", "-wal", "-shm")
 _LOG = logging.getLogger(__name__)
@@ -38,9 +45,9 @@ def salvage(state: str, now: datetime) -> int:
         NewerStoreError: the damaged one is of a later version than this agent knows.
     """
     path, marker = Path(state) / STORE_NAME, Path(state) / DAMAGED
-    fresh, aside = Path(f"{path}{NEW}"), Path(f"{path}{KEPT}")
+    fresh, aside = Path(f"{path}{NEW}"), Path(f"{path}{DAMAGED_COPY}")
     marker.touch()
-    _sync(state)
+    sync_folder(state)
     saved = 0
     if path.exists() or not fresh.exists():  # else it was cut short after the old one had been moved aside
         _remove(fresh)
@@ -50,7 +57,7 @@ def salvage(state: str, now: datetime) -> int:
             if Path(f"{path}{suffix}").exists():
                 Path(f"{path}{suffix}").replace(f"{aside}{suffix}")
     fresh.replace(path)
-    _sync(state)
+    sync_folder(state)
     marker.unlink()
     _LOG.error("the store was damaged; %d rows were saved", saved)
     return saved
@@ -162,11 +169,3 @@ def _hash_of(envelope: bytes) -> str:
 def _remove(path: Path) -> None:
     for suffix in _SUFFIXES:
         Path(f"{path}{suffix}").unlink(missing_ok=True)
-
-
-def _sync(folder: str) -> None:
-    held = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(held)
-    finally:
-        os.close(held)

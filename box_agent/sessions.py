@@ -19,7 +19,7 @@ from operator import itemgetter
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from box_agent.events import BY_BOX, SILENCE_MS, Event, Item, ordered_before
+from box_agent.events import ALIVE, SILENCE_MS, Event, Item, ordered_before
 from shared.clock import from_ms
 from shared.dayparts import daypart
 from shared.genres import SHIFT_LIVE, SHIFT_VOD, shift_class
@@ -121,7 +121,7 @@ class _Machine:
     def _tells_nothing(self, event: Event) -> bool:
         # The agent's own sign of life is for players that send none. Of one that does, it knows no more.
         signs = self.running is not None and self.running.progress is not None
-        return signs and (event.event, event.by) == ("wake", BY_BOX)
+        return signs and event.event == ALIVE
 
     def finish(self) -> None:
         """End the session in the foreground."""

@@ -298,6 +298,19 @@ def tables_in(connection: sqlite3.Connection, sql: str, parameters: Sequence[Val
     return _seen.setdefault(sql, frozenset(touched))
 
 
+def sync_folder(folder: str) -> None:
+    """Make durable that a file in it was made, renamed or deleted.
+
+    Raises:
+        OSError: the disk does not take it.
+    """
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(held)
+    finally:
+        os.close(held)
+
+
 def _open(path: str) -> sqlite3.Connection:
     if not os.path.exists(path):  # noqa: PTH110 (pathlib is a third of Python's own start)
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)  # noqa: PTH103, PTH120 (likewise)

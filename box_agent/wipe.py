@@ -7,13 +7,10 @@ what is billed, and stay; they go too where `everything` is said, and only once 
 from pathlib import Path
 
 from box_agent.consent import Shown
-from box_agent.core import Core
+from box_agent.core import DAMAGED_COPY, Core
 from box_agent.dues import unacknowledged
 from box_agent.store import NAMED_TABLES, StoreError
 from shared.errors import StbError
-
-DAMAGED_COPY = ".damaged"
-"""As `box_agent.salvage` names it, which is imported only where there is damage."""
 
 _HOUSEHOLD = (
     "DELETE FROM viewing",

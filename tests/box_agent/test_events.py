@@ -61,6 +61,7 @@ def test_what_an_earlier_version_stored_is_read() -> None:
         ([], "an object"),
         ({}, "a name"),
         ({"event": "dance"}, "event: is one of"),
+        ({"event": "alive"}, "event: is one of"),
         ({"event": "key", "v": 2}, "v: is one of"),
         ({"event": "key", "v": True}, "v: is one of"),
         ({"event": "key", "title": "x"}, "no 'title'"),

@@ -231,7 +231,7 @@ def test_a_session_over_the_end_of_the_week_is_told_in_both(bench: Bench) -> Non
     bench.agent.report(Event(event="stop"))
     recorder = bench.agent._recorder
     assert [event.event for run in recorder.runs() for event in run.events] == [
-        "wake",
+        "alive",
         "play",
         "stop",
     ], "with the agent's own sign of life"

@@ -8,8 +8,8 @@ import pytest
 
 from box_agent import salvage as room
 from box_agent.app import Agent
-from box_agent.core import STORE_NAME
-from box_agent.salvage import KEPT, NEW, salvage
+from box_agent.core import DAMAGED_COPY, STORE_NAME
+from box_agent.salvage import NEW, salvage
 from box_agent.starting import DAMAGED, Places, open_core
 from box_agent.store import PAGE_SIZE, SCHEMA_VERSION, DamagedStoreError, NewerStoreError, Store
 from shared.clock import to_ms
@@ -67,7 +67,7 @@ def test_a_file_that_is_no_database_any_more_is_an_alarm_and_a_new_start(box: Be
     assert status["alarms"] == ["identity-lost", "store-salvaged"]
     assert not status["enrolled"]
     assert not agent.consent().granted, "the two copies of the consent differ, so the refusal counts"
-    assert (box.settings.state() / (STORE_NAME + KEPT)).exists(), "for whoever wants to look"
+    assert (box.settings.state() / (STORE_NAME + DAMAGED_COPY)).exists(), "for whoever wants to look"
 
 
 @pytest.mark.parametrize("table", ["viewing", "catalogue", "consent_log", "wallet", "outbox"])
@@ -140,7 +140,7 @@ def test_the_damaged_copy_goes_when_the_viewing_in_it_would_have_gone(box: Bench
     spoil(box, page_of(box, "wallet"))
     (box.settings.state() / DAMAGED).touch()
     agent = start(box)
-    copy = box.settings.state() / (STORE_NAME + KEPT)
+    copy = box.settings.state() / (STORE_NAME + DAMAGED_COPY)
     written = to_ms(box.clock.now()) / 1000
     os.utime(copy, (written, written))
     for days, kept in ((14, True), (2, False)):

@@ -113,9 +113,11 @@ def test_a_lost_connection_closes_at_the_last_sign_of_life() -> None:
 
 def test_the_agent_s_own_sign_of_life_does_not_stand_for_a_player_that_has_gone() -> None:
     gone = [at(0, "play", NEWS), at(60, "progress"), at(1800, "rate", rate=0.5, tuner="b")]
-    signs = [at(1860, "wake", by="box"), at(1861, "wake", by="box")]
+    signs = [at(1860, "alive", by="box"), at(1861, "alive", by="box")]
     assert viewed([*gone, *signs], until=2200) == viewed(gone, until=2200) == [("news", 60)]
-    silent = [at(0, "play", NEWS), at(1860, "wake", by="box")]
+    told = [at(0, "play", NEWS), at(60, "progress"), at(120, "wake", by="box"), at(180, "stop")]
+    assert viewed(told) == [("news", 180)], "a player's own is a sign of the player"
+    silent = [at(0, "play", NEWS), at(1860, "alive", by="box")]
     assert viewed(silent, until=2200) == [("news", 2200)]
 
 
