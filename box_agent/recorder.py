@@ -49,6 +49,7 @@ class Recorder:
         self._read_at: tuple[int, float] | None = None
         self._showing: Event | None = None
         self._recalled = False
+        self._taken_at = clock.monotonic()
         self._dropped = 0
 
     def report(self, event: Event) -> bool:
@@ -150,10 +151,9 @@ class Recorder:
         """How many events are on hand, in memory and in the store."""
         return len(self._buffer) + len(self._held) + self._viewing.count()
 
-    @property
-    def showing(self) -> bool:
-        """Whether something is on, as far as unstamped events tell."""
-        return self._showing is not None
+    def idle_s(self) -> float:
+        """Seconds since the last event was taken; none while something is on, as far as this tells."""
+        return 0.0 if self._showing is not None else self._clock.monotonic() - self._taken_at
 
     @property
     def dropped(self) -> int:
@@ -166,6 +166,7 @@ class Recorder:
             raise BadEventError("the event lies in the future")
         if not self._consent.allows(at_ms):
             return False
+        self._taken_at = self._clock.monotonic()
         if self._says_nothing_new(event):
             self._buffer[-1] = event
             return True

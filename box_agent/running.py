@@ -30,6 +30,8 @@ TICK_SECONDS = 60
 REST_TICK_SECONDS = 180
 SPOKEN_S = 60
 """An agent that was spoken to so lately does not rest."""
+SEEN_S = 180
+"""Nor does one that took an event so lately: what plays gives a sign of life each minute."""
 STOPPED, DAMAGE = 0, 3
 _LOG = logging.getLogger("box_agent")
 
@@ -166,7 +168,7 @@ class Rest:
         if not self._rest_s or not any(name in sys.modules for name in _HEAVY):
             return
         if (
-            self._started.core.recorder.showing
+            self._started.core.recorder.idle_s() < SEEN_S
             or self._started.front.idle_s() < SPOKEN_S
             or not self._nothing_due()
         ):

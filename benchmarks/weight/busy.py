@@ -39,7 +39,7 @@ def rested(folder: Path) -> proc.Memory:
     Raises:
         ValueError: it does not rest.
     """
-    soon = "import box_agent.running as room; room.REST_TICK_SECONDS = 0.2; room.SPOKEN_S = 0.5"
+    soon = "import box_agent.running as room; room.REST_TICK_SECONDS = 0.2; room.SPOKEN_S = room.SEEN_S = 0.5"
     box = BoxProcess(folder / "rested", UNREACHED, soon)
     box.start()
     with suppress(ValueError):

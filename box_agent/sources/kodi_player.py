@@ -129,7 +129,7 @@ class KodiPlayer:
     def _on_av_start(self, found: Told, now_ms: int) -> None:
         item, opening = _part(found, "item"), self._screen.opening
         if opening is None:
-            if item.get("type") in {"song", "picture"} or self._is_on(item):
+            if item.get("type") in ("song", "picture") or self._is_on(item):
                 self.ignored += 1
                 return
             self._finish("stop", now_ms, by_box=self._follows(now_ms))

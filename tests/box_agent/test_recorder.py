@@ -216,6 +216,17 @@ def test_what_a_box_without_a_clock_keeps_is_bounded_and_counted(
     assert (box.recorder.on_hand(), box.recorder.dropped) == (3, 2)
 
 
+def test_a_recorder_is_idle_when_nothing_is_on_and_nothing_has_come_for_a_while(box: Box) -> None:
+    box.tell(PLAY)
+    box.clock.advance(3600)
+    assert box.recorder.idle_s() == 0
+    box.tell(STOP)
+    box.clock.advance(100)
+    assert box.recorder.idle_s() == 100
+    box.recorder.report(PROGRESS._replace(at_ms=box.clock.wall_ms))  # of a source that stamps by itself
+    assert box.recorder.idle_s() == 0
+
+
 def test_an_event_of_the_future_is_refused(box: Box) -> None:
     with pytest.raises(BadEventError):
         box.recorder.report(KEY._replace(at_ms=box.clock.wall_ms + 3_600_000))

@@ -123,7 +123,7 @@ def test_an_agent_that_rests_gives_back_what_it_loaded_and_nobody_notices(home: 
 
     code = (
         "import sys; import box_agent.running as room;"
-        "room.TICK_SECONDS = room.REST_TICK_SECONDS = 0.1; room.SPOKEN_S = 0.3;"
+        "room.TICK_SECONDS = room.REST_TICK_SECONDS = 0.1; room.SPOKEN_S = room.SEEN_S = 0.3;"
         "from box_agent.__main__ import main; sys.exit(main())"
     )
     with home.running(code) as child, AgentClient(home.socket) as agent:
