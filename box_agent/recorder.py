@@ -68,8 +68,7 @@ class Recorder:
         if self._clock_is_unset(now):
             self._hold(event)
             return True
-        self._release(now)
-        self._watch_the_clock(now)
+        self._catch_up(now)
         event = event._replace(at_ms=now)
         self._remember(event)
         return self._take(event, now)
@@ -105,8 +104,7 @@ class Recorder:
         self._recall()
         now, monotonic = to_ms(self._clock.now()), self._clock.monotonic()
         if not self._clock_is_unset(now):
-            self._release(now)
-            self._watch_the_clock(now)
+            self._catch_up(now)
         waited = self._flush_at is not None and monotonic >= self._flush_at
         silent = self._wrote_at is not None and monotonic - self._wrote_at >= SIGN_SECONDS
         runs = self._showing is not None and self._showing.rate in {None, 1}
@@ -221,21 +219,19 @@ class Recorder:
             del self._held[0]
             self._dropped += 1
 
-    def _release(self, now: int) -> None:
+    def _catch_up(self, now: int) -> None:
         """Stamp what was held: the monotonic clock knows how long ago it was."""
-        if not self._held:
-            return
         held, self._held = self._held, []
         monotonic = self._clock.monotonic()
-        for at, event in held:
-            stamped = event._replace(at_ms=now - round((monotonic - at) * 1000))
-            self._remember(stamped)
-            self._take(stamped, now)
-        self._read_at = None
+        stamped = [event._replace(at_ms=now - round((monotonic - at) * 1000)) for at, event in held]
+        self._watch_the_clock(now, monotonic - held[0][0] if held else 0.0)
+        for event in stamped:
+            self._remember(event)
+            self._take(event, now)
 
-    def _watch_the_clock(self, now: int) -> None:
+    def _watch_the_clock(self, now: int, held_s: float) -> None:
         # Across a jump the differences of stamps mean nothing: end what runs where the old clock would
-        # have stood, and let it begin again under the new one, in a run of its own.
+        # have stood, and let it begin again under the new one, in a run of its own, before what was held.
         monotonic = self._clock.monotonic()
         before, self._read_at = self._read_at, (now, monotonic)
         if before is None:
@@ -243,15 +239,17 @@ class Recorder:
         expected = before[0] + round((monotonic - before[1]) * 1000)
         if abs(now - expected) <= JUMP_MS:
             return
+        held_ms = round(held_s * 1000)
         if self._showing is not None:
-            self._take(Event("standby", by=BY_BOX, at_ms=expected), max(now, expected))
+            ended = Event("standby", by=BY_BOX, at_ms=expected - held_ms)
+            self._take(ended, max(now, expected))
         self._flush_quietly()
         # What the store does not take now could not be told from what follows.
         self._dropped += len(self._buffer)
         self._buffer, self._flush_at = [], None
         self._viewing.next_run()
         if self._showing is not None:
-            self._take(self._showing._replace(at_ms=now, by=BY_BOX), now)
+            self._take(self._showing._replace(at_ms=now - held_ms, by=BY_BOX), now)
 
     def _remember(self, event: Event) -> None:
         if event.item is not None:

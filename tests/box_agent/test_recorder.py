@@ -206,6 +206,16 @@ def test_a_box_that_starts_without_a_clock_stamps_its_events_when_it_is_set(box:
     assert box.viewed_s() == 30 * MINUTE
 
 
+def test_a_clock_that_falls_back_behind_the_consent_and_is_set_right_again_makes_no_viewing(box: Box) -> None:
+    box.tell(PLAY)
+    box.clock.advance(60, jump=-86_400)
+    box.tell(KEY)
+    box.tell(STOP, 60)
+    box.clock.advance(60, jump=86_400 + 6000)
+    box.recorder.tick()
+    assert box.viewed_s() == 120
+
+
 def test_what_a_box_without_a_clock_keeps_is_bounded_and_counted(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:

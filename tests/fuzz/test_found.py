@@ -52,3 +52,14 @@ def test_a_player_that_wakes_by_itself_is_a_sign_of_the_player_and_not_of_the_ag
 
 def test_a_name_that_begins_with_a_colon_is_none_of_the_guide_s() -> None:
     XmltvGuide().run([b"<tv>", b'<programme :=""><category></category></programme>', b"</tv>"])
+
+
+def test_a_clock_that_falls_behind_the_consent_and_jumps_ahead_makes_no_viewing() -> None:
+    SocketLines().run(
+        [
+            b'{"op":"event","event":{"event":"play","item":{"kind":"recording","genre":7}}}',
+            b"@jump -640000",
+            b'{"op":"event","event":{"event":"stop","by":"box"}}',
+            b"@jump 6000000",
+        ]
+    )
