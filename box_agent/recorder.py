@@ -107,7 +107,7 @@ class Recorder:
             self._catch_up(now)
         waited = self._flush_at is not None and monotonic >= self._flush_at
         silent = self._wrote_at is not None and monotonic - self._wrote_at >= SIGN_SECONDS
-        runs = self._showing is not None and self._showing.rate in {None, 1}
+        runs = not self._clock_is_unset(now) and self._showing is not None and self._showing.rate in {None, 1}
         if runs and (waited or silent):
             # What is on is alive as far as this agent knows: a power cut shall not take all of it.
             self._buffer.append(Event(ALIVE, at_ms=now, by=BY_BOX))
@@ -239,9 +239,10 @@ class Recorder:
         expected = before[0] + round((monotonic - before[1]) * 1000)
         if abs(now - expected) <= JUMP_MS:
             return
-        held_ms = round(held_s * 1000)
+        # A moment before what told of the jump, which may be the end of what was on.
+        ago_ms = round(held_s * 1000) + 1
         if self._showing is not None:
-            ended = Event("standby", by=BY_BOX, at_ms=expected - held_ms)
+            ended = Event("standby", by=BY_BOX, at_ms=expected - ago_ms)
             self._take(ended, max(now, expected))
         self._flush_quietly()
         # What the store does not take now could not be told from what follows.
@@ -249,7 +250,7 @@ class Recorder:
         self._buffer, self._flush_at = [], None
         self._viewing.next_run()
         if self._showing is not None:
-            self._take(self._showing._replace(at_ms=now - held_ms, by=BY_BOX), now)
+            self._take(self._showing._replace(at_ms=now - ago_ms, by=BY_BOX), now)
 
     def _remember(self, event: Event) -> None:
         if event.item is not None:

@@ -174,6 +174,16 @@ def test_a_clock_that_jumps_makes_no_viewing_and_loses_none(box: Box, jump: floa
     assert box.viewed_s() == 900
 
 
+def test_a_stop_that_tells_of_a_jump_ends_what_was_on(box: Box) -> None:
+    box.clock.advance(86_400)
+    box.tell(PLAY)
+    box.clock.advance(600, jump=7200)
+    box.tell(STOP)
+    box.tell(PLAY._replace(item=Item(kind="live", ref="y")), 600)
+    box.tell(STOP, 300)
+    assert abs(box.viewed_s() - 900) < 0.01
+
+
 def test_a_clock_set_back_does_not_mix_what_it_tells_twice(box: Box) -> None:
     box.clock.advance(86_400)
     box.tell(PLAY)
