@@ -49,7 +49,7 @@ class Recorder:
         self._read_at: tuple[int, float] | None = None
         self._showing: Event | None = None
         self._recalled = False
-        self._taken_at = clock.monotonic()
+        self._began_at = self._taken_at = clock.monotonic()
         self._dropped = 0
 
     def report(self, event: Event) -> bool:
@@ -106,7 +106,8 @@ class Recorder:
         if not self._clock_is_unset(now):
             self._catch_up(now)
         waited = self._flush_at is not None and monotonic >= self._flush_at
-        silent = self._wrote_at is not None and monotonic - self._wrote_at >= SIGN_SECONDS
+        wrote_at = self._began_at if self._wrote_at is None else self._wrote_at
+        silent = monotonic - wrote_at >= SIGN_SECONDS
         runs = not self._clock_is_unset(now) and self._showing is not None and self._showing.rate in {None, 1}
         if runs and (waited or silent):
             # What is on is alive as far as this agent knows: a power cut shall not take all of it.
@@ -202,10 +203,9 @@ class Recorder:
         if self._recalled:
             return
         self._recalled = True
-        run = self._viewing.last_run()
-        if run is not None:
-            for event in sorted([*run.events, *self._buffer], key=ordered_before):
-                self._remember(event)
+        goes_on = self._viewing.runs()[-1].events
+        for event in sorted([*goes_on, *self._buffer], key=ordered_before):
+            self._remember(event)
 
     # A clock that is not set yet, and one that is set meanwhile.
 

@@ -51,24 +51,16 @@ class Viewing:
 
     def append(self, events: Sequence[Event]) -> None:
         """Store a batch, durably; beyond `MAX_BYTES` the oldest batches go, and are counted as dropped."""
-        if not events:
-            return
-        body = deflate([pack(event) for event in events])
         with self._door.transaction():
-            self._insert(self._run, events, body)
-            self._bound(len(body))
+            self._bound(self._insert((self._run, self._boot), events))
 
     def runs(self) -> list[Run]:
-        """Everything on hand, run by run in order."""
+        """Everything on hand, run by run in order; the last is the one that goes on, if only just begun."""
         found: dict[int, list[Event]] = {}
         for run, body in self._door.rows("SELECT run, body FROM viewing ORDER BY run, id"):
             found.setdefault(run, []).extend(unpack([zlib.decompress(body)]))
+        found.setdefault(self._run, [])
         return [Run(number, events) for number, events in found.items()]
-
-    def last_run(self) -> Run | None:
-        """The run that goes on, if anything of it is on hand."""
-        runs = self.runs()
-        return runs[-1] if runs and runs[-1].number == self._run else None
 
     def count(self) -> int:
         """How many events are on hand."""
@@ -85,23 +77,26 @@ class Viewing:
                 "SELECT run, body FROM viewing WHERE first_ms < ? AND last_ms >= ? ORDER BY id",
                 (at_ms, at_ms),
             )
+            boots: dict[int, str] = dict(self._door.rows("SELECT DISTINCT run, boot FROM viewing"))
             self._door.write("DELETE FROM viewing WHERE first_ms < ?", (at_ms,))
             for run, body in straddling:
-                self._put_back(run, [one for one in unpack([zlib.decompress(body)]) if _at(one) >= at_ms])
+                later = [one for one in unpack([zlib.decompress(body)]) if _at(one) >= at_ms]
+                self._insert((run, boots[run]), later)
             for number, events in still:
-                self._put_back(number, events)
+                self._insert((number, boots.get(number, self._boot)), events)
         self._bytes = None
 
-    def _put_back(self, run: int, events: list[Event]) -> None:
-        if events:
-            self._insert(run, events, deflate([pack(event) for event in events]))
-
-    def _insert(self, run: int, events: Sequence[Event], body: bytes) -> None:
+    def _insert(self, place: tuple[int, str], events: Sequence[Event]) -> int:
+        """Store them as a batch of a run and of the box's start that it is of; how many bytes that takes."""
+        if not events:
+            return 0
+        body = deflate([pack(event) for event in events])
         stamps = [_at(event) for event in events]
         self._door.write(
             "INSERT INTO viewing (run, boot, first_ms, last_ms, events, body) VALUES (?, ?, ?, ?, ?, ?)",
-            (run, self._boot, min(stamps), max(stamps), len(events), body),
+            (*place, min(stamps), max(stamps), len(events), body),
         )
+        return len(body)
 
     def _bound(self, added: int) -> None:
         if self._bytes is None:

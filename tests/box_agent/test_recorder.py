@@ -139,6 +139,26 @@ def test_after_a_power_cut_what_was_on_ended_at_its_last_sign_of_life(box: Box) 
     assert box.viewed_s() >= 40 * MINUTE
 
 
+def test_after_a_power_cut_nothing_runs_on_either_while_nobody_has_touched_the_box_since(box: Box) -> None:
+    box.tell(PLAY)
+    box.tell(KEY, 10 * MINUTE)
+    box.recorder.flush()
+    box.cut_the_power()
+    box.clock.advance(5 * 3600)
+    box.recorder.tick()
+    assert box.viewed_s() == 10 * MINUTE
+
+
+def test_what_is_kept_of_an_earlier_start_stays_of_that_start(box: Box) -> None:
+    box.tell(PLAY)
+    box.tell(KEY, 10 * MINUTE)
+    box.recorder.flush()
+    box.cut_the_power()
+    box.recorder.forget_before(box.clock.wall_ms - 1)
+    box.cut_the_power(boot="second")
+    assert [len(run.events) for run in box.recorder.runs()] == [1, 0], "nothing of it goes on"
+
+
 def test_a_restart_of_the_agent_alone_ends_nothing(box: Box) -> None:
     box.tell(PLAY)
     box.cut_the_power(boot="first")
