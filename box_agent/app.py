@@ -22,6 +22,7 @@ from box_agent.sentlog import Sent, SentLog
 from box_agent.settings import BoxSettings
 from box_agent.store import MEETING_TABLES, NAMED_TABLES, StoreFullError
 from box_agent.wallet import Wallet
+from box_agent.wipe import drop_damaged_copy, wipe
 from shared.clock import Clock, from_ms, to_ms
 from shared.notice_version import notice_version
 from shared.weeks import Week
@@ -150,8 +151,6 @@ class Agent:
 
     def wipe(self, how: str, *, everything: bool = False) -> None:
         """Destroy what this box knows of its household. See `box_agent.wipe.wipe` for what is refused."""
-        from box_agent.wipe import wipe
-
         wipe(self._core, Shown(how, self._settings.language), everything=everything)
         self._paths = None
         self._plan()
@@ -274,8 +273,6 @@ class Agent:
     close = park
 
     def _forget_viewing(self) -> None:
-        from box_agent.wipe import drop_damaged_copy
-
         self._recorder.forget()
         drop_damaged_copy(Path(self._store.path))
 
@@ -300,8 +297,6 @@ class Agent:
             paths.ordering.prune(now, self._settings.order_retention_days)
             self._log.prune(now)
             self._recorder.forget_before(to_ms(now) - VIEWING_KEPT_MS)
-            from box_agent.wipe import drop_damaged_copy
-
             drop_damaged_copy(Path(self._store.path), to_ms(now) - VIEWING_KEPT_MS)
             self._pruned_ms = to_ms(now)
 

@@ -242,11 +242,10 @@ class Consent:
         self._keep()
 
     def _refuse(self, act: str, shown: Shown, at: datetime) -> None:
-        before = self._answer
-        answer = before._replace(granted=False, since_ms=to_ms(at), reminded_ms=0)
-        # In memory first: the box is silent from now on, whatever the disk says.
-        self._answer = answer if before.granted else before
-        self._owed = (act, answer, shown, at) if before.granted else self._owed
+        if self._answer.granted:
+            # In memory first: the box is silent from now on, whatever the disk says.
+            self._answer = self._answer._replace(granted=False, since_ms=to_ms(at), reminded_ms=0)
+            self._owed = (act, self._answer, shown, at)
         self.settle()
 
     def settle(self) -> None:

@@ -238,10 +238,10 @@ def _show(service: Service, wanted: object) -> object:
     match wanted:
         case ShowStatus():
             beside = {"refused_requests": dict(service.refused), "sources": service.sources()}
-            return service.do(Agent.status) | beside
+            return service.look(Agent.status) | beside
         case ShowNotice(language=language):
-            return service.do(lambda agent: agent.notice(language))
+            return service.look(lambda agent: agent.notice(language))
         case ShowSent() | ShowRecorded() | ShowWaiting() | Export():
-            return service.do(lambda agent: _OWNERS[type(wanted)](agent.owner(wanted.pin), wanted.language))
+            return service.look(lambda agent: _OWNERS[type(wanted)](agent.owner(wanted.pin), wanted.language))
         case _:
-            return service.do(_SHOW[type(wanted)])
+            return service.look(_SHOW[type(wanted)])

@@ -103,12 +103,13 @@ class Recorder:
             return
         self._recall()
         now, monotonic = to_ms(self._clock.now()), self._clock.monotonic()
-        if not self._clock_is_unset(now):
+        is_set = not self._clock_is_unset(now)
+        if is_set:
             self._catch_up(now)
         waited = self._flush_at is not None and monotonic >= self._flush_at
         wrote_at = self._began_at if self._wrote_at is None else self._wrote_at
         silent = monotonic - wrote_at >= SIGN_SECONDS
-        runs = not self._clock_is_unset(now) and self._showing is not None and self._showing.rate in {None, 1}
+        runs = is_set and self._showing is not None and self._showing.rate in {None, 1}
         if runs and (waited or silent):
             # What is on is alive as far as this agent knows: a power cut shall not take all of it.
             self._buffer.append(Event(ALIVE, at_ms=now, by=BY_BOX))

@@ -20,18 +20,19 @@ from box_agent.core import DAMAGED_COPY, STORE_NAME
 from box_agent.starting import DAMAGED
 from box_agent.store import (
     ANONYMOUS_TABLES,
+    FILES,
     NAMED_TABLES,
     SCHEMA_VERSION,
     Door,
     NewerStoreError,
     Row,
     Store,
+    remove_files,
     sync_folder,
 )
 from shared.named import payload_hash
 
 NEW = ".new"
-_SUFFIXES = ("", "-wal", "-shm")
 _LOG = logging.getLogger(__name__)
 
 
@@ -50,10 +51,10 @@ def salvage(state: str, now: datetime) -> int:
     sync_folder(state)
     saved = 0
     if path.exists() or not fresh.exists():  # else it was cut short after the old one had been moved aside
-        _remove(fresh)
+        remove_files(fresh)
         saved = _fill_new(fresh, path, now)
-        _remove(aside)
-        for suffix in reversed(_SUFFIXES):
+        remove_files(aside)
+        for suffix in reversed(FILES):
             if Path(f"{path}{suffix}").exists():
                 Path(f"{path}{suffix}").replace(f"{aside}{suffix}")
     fresh.replace(path)
@@ -164,8 +165,3 @@ def _hash_of(envelope: bytes) -> str:
         return payload_hash(base64.b64decode(msgspec.json.decode(envelope)["payload"]))
     except (msgspec.DecodeError, KeyError, TypeError, binascii.Error):
         return payload_hash(envelope)  # it will be refused, and the alarm stands
-
-
-def _remove(path: Path) -> None:
-    for suffix in _SUFFIXES:
-        Path(f"{path}{suffix}").unlink(missing_ok=True)

@@ -79,15 +79,18 @@ class Service:
 
     def do(self, act: Callable[[Agent], _T]) -> _T:
         """Take a turn with the agent, for what stays on the box."""
-        with self._turn:
-            done = act(self._agent)
+        done = self.look(act)
         self._stirred()
         return done
 
-    def report(self, event: Event) -> bool:
-        """Take an event of a source; what it is about is nothing to act on at once."""
+    def look(self, act: Callable[[Agent], _T]) -> _T:
+        """Take a turn for what gives the agent nothing to do at once: a question, or an event."""
         with self._turn:
-            return self._agent.report(event)
+            return act(self._agent)
+
+    def report(self, event: Event) -> bool:
+        """Take an event of a source."""
+        return self.look(lambda agent: agent.report(event))
 
     def errand(self, act: Callable[[Agent], _T]) -> _T:
         """Likewise for what may talk to the headend or the relay."""
@@ -103,8 +106,7 @@ class Service:
 
     def next_due(self) -> datetime | None:
         """When the agent has something to do next; see `Agent.next_due`."""
-        with self._turn:
-            return self._agent.next_due()
+        return self.look(Agent.next_due)
 
     def close(self) -> None:
         """Make everything durable and close the file."""

@@ -43,6 +43,8 @@ ANONYMOUS_TABLES = MEETING_TABLES | {
     "anonymous_alarms",
 }
 
+FILES = ("", "-wal", "-shm")
+"""What SQLite puts behind a store's name: the file itself, its log, and the log's index."""
 _CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)"
 Value = int | str | bytes | None
 Row = tuple["Any", ...]
@@ -296,6 +298,15 @@ def tables_in(connection: sqlite3.Connection, sql: str, parameters: Sequence[Val
     finally:
         connection.set_authorizer(None)
     return _seen.setdefault(sql, frozenset(touched))
+
+
+def remove_files(path: str | os.PathLike[str]) -> None:
+    """Delete a store, and what SQLite keeps beside it; what is not there is no fault."""
+    for suffix in FILES:
+        try:
+            os.unlink(f"{os.fspath(path)}{suffix}")  # noqa: PTH108 (see `_open`)
+        except FileNotFoundError:
+            continue
 
 
 def sync_folder(folder: str) -> None:

@@ -4,36 +4,18 @@ What was viewed, queued and sent goes in any case. Orders, their chain and the b
 what is billed, and stay; they go too where `everything` is said, and only once the headend has all of them.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from box_agent.consent import Shown
 from box_agent.core import DAMAGED_COPY, Core
 from box_agent.dues import unacknowledged
-from box_agent.store import NAMED_TABLES, StoreError
+from box_agent.store import ANONYMOUS_TABLES, NAMED_TABLES, Door, StoreError, remove_files
 from shared.errors import StbError
 
-_HOUSEHOLD = (
-    "DELETE FROM viewing",
-    "DELETE FROM ordered",
-    "DELETE FROM rolled",
-    "DELETE FROM outbox",
-    "DELETE FROM wallet",
-    "DELETE FROM directories",
-    "DELETE FROM sentlog",
-    "DELETE FROM pin",
-    "DELETE FROM anonymous_alarms",
-)
-_PROOF = ("DELETE FROM consent", "DELETE FROM consent_log")
-_BOX = (
-    "DELETE FROM identity",
-    "DELETE FROM head",
-    "DELETE FROM chain",
-    "DELETE FROM orders",
-    "DELETE FROM catalogue",
-    "DELETE FROM duties",
-    "DELETE FROM asks",
-    "DELETE FROM named_alarms",
-)
+# By the store's own groups, so that a new table goes too.
+_PROOF = frozenset({"consent", "consent_log"})
+_HOUSEHOLD = ANONYMOUS_TABLES - _PROOF
 
 
 class UnacknowledgedOrdersError(StbError):
@@ -62,10 +44,9 @@ def wipe(core: Core, shown: Shown, *, everything: bool) -> None:
     core.consent.withdraw(shown, core.clock.now())
     core.recorder.forget()
     with core.store.transaction():
-        for statement in (*_HOUSEHOLD, *(_PROOF if everything else ())):
-            core.door.write(statement)
-        for statement in _BOX if everything else ():
-            named.write(statement)
+        _empty(core.door, ANONYMOUS_TABLES if everything else _HOUSEHOLD)
+        if everything:
+            _empty(named, NAMED_TABLES)
     if everything:
         core.consent.forget()
     drop_damaged_copy(Path(core.store.path))
@@ -83,5 +64,9 @@ def drop_damaged_copy(store: Path, before_ms: int | None = None) -> None:
     copy = Path(f"{store}{DAMAGED_COPY}")
     if before_ms is not None and copy.exists() and copy.stat().st_mtime_ns // 1_000_000 >= before_ms:
         return
-    for suffix in ("", "-wal", "-shm"):
-        Path(f"{store}{DAMAGED_COPY}{suffix}").unlink(missing_ok=True)
+    remove_files(copy)
+
+
+def _empty(door: Door, tables: Iterable[str]) -> None:
+    for table in sorted(tables):
+        door.write(f"DELETE FROM {table}")  # noqa: S608 (a name of our own schema)
