@@ -306,7 +306,7 @@ class Agent:
         return self._paths
 
     def _compose(self) -> _Paths:
-        from box_agent.guide.store import GUIDE_NAME, GuideStore
+        from box_agent.guide.store import GuideStore
         from box_agent.identity import Identity
         from box_agent.ordering import Ordering
         from box_agent.outbox import Outbox, Place
@@ -322,8 +322,7 @@ class Agent:
         wallet = Wallet(self._store.door(MEETING_TABLES))
         draws, covers = self._random_bytes, self._consent.covers
         parts = (self._consent, self._recorder, self._log)
-        guide = GuideStore(settings.state() / GUIDE_NAME)
-        place = Place(pinned, settings.postal_area, guide.programmes)
+        place = Place(pinned, settings.postal_area, GuideStore.of(settings).programmes)
         return _Paths(
             identity,
             ordering,

@@ -81,10 +81,10 @@ class Owner:
         }
 
     def _sessions(self) -> "list[ViewingSession]":
-        from box_agent.guide.store import GUIDE_NAME, GuideStore
+        from box_agent.guide.store import GuideStore
         from box_agent.programmes import split
         from box_agent.sessions import settle
 
         now = to_ms(self._core.clock.now())
         found = settle([run.events for run in self._core.recorder.runs()], now, now)[0]
-        return split(found, GuideStore(self._settings.state() / GUIDE_NAME).programmes)
+        return split(found, GuideStore.of(self._settings).programmes)

@@ -20,7 +20,7 @@ from box_agent.local_socket import perform
 from box_agent.service import Service
 from box_agent.settings import BadSettingsError, BoxSettings, read_settings
 from box_agent.sources.running import start_sources
-from box_agent.starting import DAMAGED, Handed, Lock, Places, Started, begin, refuse
+from box_agent.starting import DAMAGED, Handed, Places, Started, begin, refuse
 from box_agent.store import DamagedStoreError
 from shared.clock import Clock
 from shared.errors import StbError
@@ -41,13 +41,9 @@ def run(config: str) -> int:
     handed = Handed.taken()
     try:
         settings = read_settings(Path(config), os.environ)
-        places = places_of(settings)
-        with Lock(places.state, handed) as lock:
-            started = begin(places, clock_of(settings), lock, handed)
-            try:
-                return _serve(settings, started)
-            finally:
-                started.listener.close()
+        return begin(
+            places_of(settings), clock_of(settings), handed, lambda started: _serve(settings, started)
+        )
     except StbError as error:
         return refuse(error)
 

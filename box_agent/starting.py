@@ -20,6 +20,7 @@ from shared.system_clock import SystemClock, boot_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from shared.clock import Clock
@@ -114,34 +115,38 @@ def start_and_run(config: str, places: Places) -> int:
 
     The garbage collector has been off since the first import, a tenth of the time until here.
     """
+
+    def load_and_run(started: Started) -> int:
+        started.front.wait_to_be_spoken_to(FIRST_WORD_S)
+        gc.enable()
+        from box_agent.running import carry_on
+
+        return carry_on(config, places, started)
+
     handed = Handed.taken()
     try:
-        with Lock(places.state, handed) as lock:
-            started = begin(places, SystemClock(), lock, handed)
-            started.front.wait_to_be_spoken_to(FIRST_WORD_S)
-            gc.enable()
-            try:
-                from box_agent.running import carry_on
-
-                return carry_on(config, places, started)
-            finally:
-                started.listener.close()
+        return begin(places, SystemClock(), handed, load_and_run)
     except StbError as error:
         return refuse(error)
 
 
-def begin(places: Places, clock: Clock, lock: Lock, handed: Handed | None) -> Started:
-    """Open the core and answer whoever speaks.
+def begin(places: Places, clock: Clock, handed: Handed | None, go_on: Callable[[Started], int]) -> int:
+    """Take the lock, open the core and answer whoever speaks, as long as `go_on` runs; answers as it does.
 
     Raises:
+        AlreadyRunningError: another agent holds the lock.
         StoreError: see `open_core`.
     """
-    core = open_core(places, clock)
-    front = Front(core)
-    sockets = handed.sockets if handed else ()
-    listener = Listener(places.socket, front.answer, front.answered, front.turn_away, sockets)
-    tell_ready()
-    return Started(lock, core, front, listener)
+    with Lock(places.state, handed) as lock:
+        core = open_core(places, clock)
+        front = Front(core)
+        sockets = handed.sockets if handed else ()
+        listener = Listener(places.socket, front.answer, front.answered, front.turn_away, sockets)
+        tell_ready()
+        try:
+            return go_on(Started(lock, core, front, listener))
+        finally:
+            listener.close()
 
 
 def open_core(places: Places, clock: Clock) -> Core:

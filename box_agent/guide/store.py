@@ -11,10 +11,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from box_agent.guide.programme import Programme
 from shared.errors import StbError
+
+if TYPE_CHECKING:
+    from box_agent.settings import BoxSettings
 
 GUIDE_NAME = "guide.sqlite"
 BATCH = 500
@@ -93,6 +96,11 @@ class GuideStore:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+
+    @classmethod
+    def of(cls, settings: "BoxSettings") -> "GuideStore":
+        """The one of an agent with these settings, beside its store."""
+        return cls(settings.state() / GUIDE_NAME)
 
     def programmes(self, channel: str, start_ms: int, end_ms: int) -> list[Programme]:
         """What was on between two instants, in order, without overlaps; parts may lie outside.

@@ -88,11 +88,9 @@ def _categories(settings: "BoxSettings") -> "Categories":
 
 def _guide(settings: "BoxSettings", categories: "Categories", clock: Clock) -> "Guide":
     from box_agent.guide.guide import Guide
-    from box_agent.guide.store import GUIDE_NAME, GuideStore
+    from box_agent.guide.store import GuideStore
 
-    return Guide(
-        Path(settings.guide_file or ""), GuideStore(settings.state() / GUIDE_NAME), categories, clock
-    )
+    return Guide(Path(settings.guide_file or ""), GuideStore.of(settings), categories, clock)
 
 
 def _kodi(

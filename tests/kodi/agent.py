@@ -9,7 +9,7 @@ from pathlib import Path
 
 from box_agent.client import AgentClient
 from box_agent.core import Core
-from box_agent.guide.store import GUIDE_NAME, GuideStore
+from box_agent.guide.store import GuideStore
 from box_agent.programmes import split
 from box_agent.sessions import clock_minutes, settle
 from shared.notice_version import notice_version
@@ -71,8 +71,7 @@ class RunningAgent:
     def sessions(self):
         """The viewing sessions of what it recorded, as the week's end makes them."""
         now_ms = int(time.time() * 1000)
-        guide = GuideStore(self.settings.state() / GUIDE_NAME)
-        return split(settle(self.runs(), now_ms, now_ms)[0], guide.programmes)
+        return split(settle(self.runs(), now_ms, now_ms)[0], GuideStore.of(self.settings).programmes)
 
     def minutes(self):
         """Their clock minutes."""
