@@ -185,6 +185,7 @@ class Consent:
         Raises:
             WrongNoticeError: it was given to another notice than this agent's.
             BadConsentError: see `Shown.check`.
+            StoreError: the disk does not take it, so it is none.
         """
         if notice != notice_version():
             raise WrongNoticeError(f"the notice is version {notice_version()}, the consent was to {notice}")
@@ -192,8 +193,7 @@ class Consent:
         if not self.active():
             now = to_ms(at)
             answer = Answer(granted=True, notice=notice, since_ms=now, reminded_ms=now)
-            self._record(GRANTED, answer, shown, at)
-            self._witness.write(answer)  # last, so that a yes that was cut short is none
+            self._record_twice(GRANTED, answer, shown, at)
 
     def withdraw(self, shown: Shown, at: datetime) -> None:
         """Record a no, and destroy what was recorded, queued and earned until now, in one transaction.
@@ -210,13 +210,12 @@ class Consent:
         Raises:
             NoConsentError: none is in force.
             BadConsentError: see `Shown.check`.
+            StoreError: the disk does not take it; nothing has changed.
         """
         shown.check()
         if not self.active():
             raise NoConsentError("there is no consent in force")
-        answer = self._answer._replace(reminded_ms=to_ms(at))
-        self._record(REMINDED, answer, shown, at)
-        self._witness.write(answer)
+        self._record_twice(REMINDED, self._answer._replace(reminded_ms=to_ms(at)), shown, at)
 
     def lapse(self, at: datetime) -> bool:
         """Let a consent lapse that was given to another notice, or not reminded of; whether it did."""
@@ -288,6 +287,20 @@ class Consent:
         with self._door.transaction():
             for statement in _DROPPED:
                 self._door.write(statement)
+
+    def _record_twice(self, act: str, answer: Answer, shown: Shown, at: datetime) -> None:
+        """In the store and by the witness, or in neither; cut short, the refusal of the two counts."""
+        before = self._answer
+        try:
+            with self._door.transaction():
+                self._record(act, answer, shown, at)
+                self._witness.write(answer)
+        except OSError as error:
+            self._answer = before
+            raise StoreError(f"it could not be made durable: {error.strerror}") from error
+        except StoreError:
+            self._answer = before
+            raise
 
     def _record(self, act: str, answer: Answer, shown: Shown, at: datetime) -> None:
         row = (act, answer.notice, to_ms(at), shown.how, shown.language, shown.digest())

@@ -276,6 +276,24 @@ def test_an_event_of_the_future_is_refused(bench: Bench) -> None:
         bench.agent.report(Event(event="key", at_ms=to_ms(bench.clock.now()) + 3_600_000))
 
 
+def test_a_yes_that_the_disk_does_not_take_is_none_and_changes_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("box_agent.consent.Witness.write", full)
+        with pytest.raises(StoreError, match="could not be made durable"):
+            bench.consent()
+    assert not bench.agent.consent().granted
+    assert proof(bench.agent) == []
+    bench.start()
+    assert not bench.agent.consent().granted
+    bench.consent()
+    assert bench.agent.consent().granted
+
+
 def test_a_refusal_that_the_disk_does_not_take_is_in_force_and_made_durable_later(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
