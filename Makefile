@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SEED ?= 2006
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ranking test fmt lint types imports promises tests kodi bench campaign-year campaign-billing campaign-agent mutants-billing audit-privacy linkage mutants-privacy fuzz-agent mutants-agent box locks clean
+.PHONY: help demo ranking test fmt lint types imports promises tests kodi bench campaign-year campaign-billing campaign-agent mutants-billing audit-privacy linkage mutants-privacy fuzz-agent mutants-agent box words locks clean
 
 help: ## list the chores
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -94,6 +94,9 @@ mutants-agent: $(BIN)/.dev ## plant bugs in the agent's doors: the fuzzer has to
 
 box: ## the box's Debian package in dist/; VENDOR=1 with what it imports
 	@$(PYTHON) deploy/box/package.py --out dist --python $(PYTHON) $(if $(VENDOR),--vendor)
+
+words: $(BIN)/.dev ## bring the translations in step with what the code says
+	@$(BIN)/python -m tests.words
 
 locks: ## pin every dependency with its hashes, from pyproject.toml
 	@for set in box headend,release,documents sim dev; do \

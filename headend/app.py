@@ -30,6 +30,7 @@ from headend.analytics.side import AnalyticsSide
 from headend.analytics.side import Setup as AnalyticsSetup
 from headend.billing.side import BillingSide
 from headend.billing.side import Setup as BillingSetup
+from headend.console.frame import Settings as ConsoleSettings
 from headend.console.side import ConsoleSide, make_console
 from headend.disclosure import Kind, Purpose, Recipient, clear
 from headend.installation import BILLING_KEY, CATALOGUE_KEY, DIRECTORY_KEY, Installation
@@ -37,6 +38,7 @@ from headend.kit.files import write_once
 from headend.kit.http import MOST_READ, RefusedError, problem, problem_answer
 from headend.kit.jobs import Job, Jobs, Slot, Ticker, week_slot
 from headend.kit.process import wait_for_lock, watch_parent
+from headend.kit.runs import Run
 from headend.kit.side import Side
 from headend.kit.storage import StorageError
 from shared import dsse
@@ -77,9 +79,9 @@ class Headend:
 
     def _all_jobs(self) -> Iterable[Job]:
         if self.billing is not None and self.analytics is not None:
-            yield Job("directory", self._next_directory, self._publish_slot)
+            yield Job("directory", self._next_directory, self._publish_slot, partial(self._last, "directory"))
             yield from self.billing.side.jobs
-            yield Job("totals", self._next_totals, self._hand_totals)
+            yield Job("totals", self._next_totals, self._hand_totals, partial(self._last, "totals"))
             yield from self.analytics.side.jobs
         else:
             for side in self.sides():
@@ -122,6 +124,10 @@ class Headend:
         done = self.billing.store.read().last_slot(job)
         zone = self.installation.zone
         return week_slot(done, self.installation.first_week, lambda week: due(week).start(zone))
+
+    def _last(self, job: str) -> Run | None:
+        assert self.billing is not None  # noqa: S101 (only planned where billing is)
+        return self.billing.store.read().last_run(job)
 
     def _publish_slot(self, slot: Slot) -> None:
         self.publish(Week.parse(slot.name))
@@ -204,14 +210,14 @@ def _analytics(installation: Installation, *, serving: bool, is_gateway: bool = 
 
 
 def _console(installation: Installation, *, serving: bool) -> ConsoleSide:
-    return make_console(
-        installation.database("console"),
+    settings = ConsoleSettings(
         real_clock=SystemClock(),
         installation_clock=installation.clock(),
         simulated=installation.settings.simulated,
         secure_cookies=os.environ.get(SECURE_VARIABLE) == "1",
-        checkpoints=serving,
+        zone=installation.zone,
     )
+    return make_console(installation.database("console"), settings, checkpoints=serving)
 
 
 def spawn_release(folder: Path, week: Week) -> None:

@@ -1,9 +1,11 @@
 """Makers of what tests need: a billing store, boxes that sign, offers that sell."""
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -13,6 +15,8 @@ from headend.billing.catalogue import publish_catalogue
 from headend.billing.rows import Account, OrderRow
 from headend.billing.sqlite import SqliteBilling
 from headend.installation import Settings
+from headend.kit.language import language_of
+from headend.kit.side import Visit
 from shared import dsse
 from shared.clock import to_ms
 from shared.named import (
@@ -178,3 +182,16 @@ class SigningBox:
 
     def stored(self, seq: int) -> OrderRow | None:
         return self.store.read().order(self.box, self.epoch, seq)
+
+
+def visit(
+    args: Mapping[str, str] | None = None,
+    role: str = "billing",
+    *,
+    path: str = "",
+    who: str = "erin",
+    language: str = "en",
+) -> Visit:
+    """An operator asking for a page of a side, without the console."""
+    words = language_of(language, ZoneInfo("Europe/Amsterdam"))
+    return Visit(path, args or {}, who, role, words, "token")

@@ -3,7 +3,7 @@
 Everything here is computed from stored releases; before a week's release nothing of it can be seen.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import msgspec
@@ -15,7 +15,8 @@ from headend.analytics.store import AnalyticsStore
 from headend.analytics.told import Told, tell
 from headend.analytics.windows import WINDOW_LABELS, Chosen, choose
 from headend.disclosure import Cleared, Kind, Purpose, Recipient, clear
-from headend.kit.side import Attachment, Download, PagePart
+from headend.kit.language import N_
+from headend.kit.side import Attachment, Download, Group, PagePart, Visit
 from shared.errors import StbError
 from shared.register import Profile, profile
 from shared.weeks import Week
@@ -51,8 +52,8 @@ class Publication:
     def pages(self) -> list[PagePart]:
         """The page parts that analytics offers to the console."""
         return [
-            PagePart("popularity", "Popularity", ROLES, self.popularity),
-            PagePart("releases", "Releases and budget", ROLES, self.releases),
+            PagePart("popularity", N_("Popularity"), ROLES, self.popularity, Group.POPULARITY),
+            PagePart("releases", N_("Releases and budget"), ROLES, self.releases, Group.POPULARITY),
         ]
 
     def downloads(self) -> list[Download]:
@@ -63,14 +64,14 @@ class Publication:
             for make in [partial(self.attachment, kind, form)]
         ]
 
-    def choose(self, args: dict[str, str]) -> Chosen:
+    def choose(self, args: Mapping[str, str]) -> Chosen:
         """The window that a query asks for; see `windows.choose`."""
         states = self._store.states()
         return choose(self._store.releases(), args, lambda week: views.why_missing(states.get(week)))
 
-    def popularity(self, args: dict[str, str]) -> str:
+    def popularity(self, visit: Visit) -> str:
         """The page of estimates with charts and tables."""
-        chosen = self.choose(args)
+        chosen = self.choose(visit.args)
         frame = {"windows": _window_choices(), "choices": chosen.choices, "prefix": self._prefix}
         frame |= {"window": chosen.window, "until": chosen.until}
         try:
@@ -94,7 +95,7 @@ class Publication:
             **frame,
         )
 
-    def releases(self, args: dict[str, str]) -> str:  # noqa: ARG002 (every page part takes the query)
+    def releases(self, visit: Visit) -> str:  # noqa: ARG002 (every page part takes the visit)
         """The page of weeks, their state, the guarantee and the budget."""
         taken = self._profile()
         spendings = self._store.spendings()
@@ -108,7 +109,7 @@ class Publication:
             prefix=self._prefix,
         )
 
-    def download(self, kind: str, form: str, args: dict[str, str]) -> Cleared[bytes]:
+    def download(self, kind: str, form: str, args: Mapping[str, str]) -> Cleared[bytes]:
         """A download for the operator's audience research, let through by the disclosure table.
 
         Args:
@@ -121,13 +122,18 @@ class Publication:
         """
         return self._cleared(kind, form, args)[0]
 
-    def attachment(self, kind: str, form: str, args: dict[str, str]) -> Attachment:
+    def attachment(self, kind: str, form: str, visit: Visit) -> Attachment:
         """A download with the name of its file; raises as `download` does."""
+        cleared, name = self.file(kind, form, visit.args)
+        return Attachment(cleared, name, MEDIA_TYPES[kind, form])
+
+    def file(self, kind: str, form: str, args: Mapping[str, str]) -> tuple[Cleared[bytes], str]:
+        """Likewise, as what has been cleared and the file's name."""
         cleared, chosen = self._cleared(kind, form, args)
         span = chosen.until if kind in OF_A_WEEK else f"{chosen.releases[0].week}-{chosen.until}"
-        return Attachment(cleared, f"{kind}-{span}.{form}", MEDIA_TYPES[kind, form])
+        return cleared, f"{kind}-{span}.{form}"
 
-    def _cleared(self, kind: str, form: str, args: dict[str, str]) -> tuple[Cleared[bytes], Chosen]:
+    def _cleared(self, kind: str, form: str, args: Mapping[str, str]) -> tuple[Cleared[bytes], Chosen]:
         if (kind, form) not in MEDIA_TYPES:
             raise NoSuchDownloadError(f"no download {kind}.{form}")
         chosen = self.choose(args)

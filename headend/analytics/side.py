@@ -1,6 +1,6 @@
 """Analytics as the composition root serves it: the anonymous line, the jobs, the pages."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -28,7 +28,7 @@ from headend.analytics.store import (
 from headend.disclosure import Cleared, DisclosureError, Kind, Recipient
 from headend.kit.http import Tally
 from headend.kit.jobs import Job, Slot, week_slot
-from headend.kit.side import Side, Tile
+from headend.kit.side import Side, Tile, Visit
 from shared import dsse
 from shared.clock import Clock, to_ms
 from shared.directory import MAX_DIRECTORY, BadDirectoryError, Directory, read_directory
@@ -96,7 +96,7 @@ class AnalyticsSide:
             blueprints=(
                 make_blueprint(self.store, None if setup.gateway_apart else self.intake, self.tally),
             ),
-            jobs=[Job(RELEASE_JOB, self._release_slot, self._release), self._prune_job()],
+            jobs=[self._job(RELEASE_JOB, self._release), self._job(PRUNE_JOB, self._prune)],
             pages=self.publication.pages(),
             tiles=self._tiles,
             metrics=self._metrics,
@@ -146,7 +146,7 @@ class AnalyticsSide:
         """Draw a closed week's release in this process, once; see `run_release`."""
         return run_release(self.store, week, self.setup.clock.now(), self.keys.manifest_key(), self.archive)
 
-    def download(self, kind: str, form: str, args: dict[str, str]) -> Cleared[bytes]:
+    def download(self, kind: str, form: str, args: Mapping[str, str]) -> Cleared[bytes]:
         """A download for the console; see `Publication.download`."""
         return self.publication.download(kind, form, args)
 
@@ -185,6 +185,9 @@ class AnalyticsSide:
     def _next_week(self) -> Week:
         return Week.parse(self._slot(RELEASE_JOB).name)
 
+    def _job(self, name: str, run: Callable[[Slot], None]) -> Job:
+        return Job(name, lambda: self._slot(name), run, lambda: self.store.last_run(name))
+
     def _release_slot(self) -> Slot:
         return self._slot(RELEASE_JOB)
 
@@ -193,9 +196,6 @@ class AnalyticsSide:
         self.setup.spawn_release(week)
         if self.store.state(week) in {None, WeekState.OPEN}:
             raise WeekNotDoneError(f"the release of {week} ended without a result")
-
-    def _prune_job(self) -> Job:
-        return Job(PRUNE_JOB, lambda: self._slot(PRUNE_JOB), self._prune)
 
     def _prune(self, slot: Slot) -> None:
         week = Week.parse(slot.name)
@@ -209,8 +209,8 @@ class AnalyticsSide:
     def _ready(self) -> None:
         self.store.installation()
 
-    def _tiles(self, roles: frozenset[str]) -> list[Tile]:
-        if not roles & ROLES:
+    def _tiles(self, visit: Visit) -> list[Tile]:
+        if visit.role not in ROLES:
             return []
         return [self._job_tile(), self._accepted_tile(), self._budget_tile()]
 

@@ -24,6 +24,7 @@ from headend.analytics.store import (
     WeekState,
     WrongInstallationError,
 )
+from headend.kit.runs import Run
 from headend.kit.storage import Connection, Storage
 from shared.weeks import Week
 
@@ -220,6 +221,12 @@ class SqliteStore:
         """The last week that a job is recorded as done for."""
         row = self.storage.read().execute("SELECT max(slot) FROM job_runs WHERE job = ?", (job,)).fetchone()
         return Week.parse(row[0]) if row[0] else None
+
+    def last_run(self, job: str) -> Run | None:
+        """The newest slot that a job has done, and when."""
+        sql = "SELECT slot, done_ms FROM job_runs WHERE job = ? ORDER BY slot DESC LIMIT 1"
+        row = self.storage.read().execute(sql, (job,)).fetchone()
+        return Run(*row) if row else None
 
     def at_release_desk(self, work: Callable[[ReleaseDesk], T]) -> T:
         """Do `work` in one transaction."""

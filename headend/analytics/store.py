@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeVar
 
+from headend.kit.runs import Run
 from shared.errors import StbError
 from shared.weeks import Week
 
@@ -287,6 +288,10 @@ class AnalyticsStore(Protocol):
 
     def last_done(self, job: str) -> Week | None:
         """The last week that a job is recorded as done for."""
+        ...
+
+    def last_run(self, job: str) -> Run | None:
+        """The newest slot that a job has done, and when."""
         ...
 
     def at_release_desk(self, work: Callable[[ReleaseDesk], T]) -> T:

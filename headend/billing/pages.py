@@ -1,16 +1,12 @@
 """Billing's page parts for the console: orders, bills, suspense, boxes. Server-rendered, no scripts."""
 
-from datetime import datetime
-from zoneinfo import ZoneInfo
-
-from flask import render_template
-
 from headend.billing.invoices import as_shown
 from headend.billing.reconcile import missing, reconcile
 from headend.billing.rows import OrderState
 from headend.billing.store import BillingStore, BillingTx
-from headend.kit.side import PagePart, Tile
-from shared.clock import from_ms
+from headend.kit import pages
+from headend.kit.language import N_
+from headend.kit.side import Group, PagePart, Tile, Visit
 from shared.money import Money
 
 BILLING_ROLES = frozenset({"billing"})
@@ -26,25 +22,20 @@ def amount(cents: int, currency: str = "EUR") -> str:
 class Pages:
     """The page parts over one store."""
 
-    def __init__(self, store: BillingStore, zone: ZoneInfo) -> None:
+    def __init__(self, store: BillingStore) -> None:
         self._store = store
-        self._zone = zone
 
-    def moment(self, ms: int) -> str:
-        """An instant in the installation's zone."""
-        local: datetime = from_ms(ms).astimezone(self._zone)
-        return local.strftime("%Y-%m-%d %H:%M")
+    def _render(self, visit: Visit, template: str, **values: object) -> str:
+        return pages.render("headend.billing", f"billing/{template}", visit, amount=amount, **values)
 
-    def _render(self, template: str, **values: object) -> str:
-        return render_template(f"billing/{template}", amount=amount, moment=self.moment, **values)
-
-    def orders(self, args: dict[str, str]) -> str:
+    def orders(self, visit: Visit) -> str:
         """Orders, newest first, by state and account."""
         look = self._store.read()
-        state = _state(args.get("state", ""))
-        account = args.get("account", "").strip() or None
+        state = _state(visit.arg("state"))
+        account = visit.arg("account") or None
         rows = list(look.orders(state, account, PAGE_SIZE))
         return self._render(
+            visit,
             "orders.html",
             orders=rows,
             states=list(OrderState),
@@ -54,27 +45,27 @@ class Pages:
             totals=look.order_totals(),
         )
 
-    def invoices(self, args: dict[str, str]) -> str:
+    def invoices(self, visit: Visit) -> str:
         """Bills, newest first; with `number`, that bill as the subscriber sees it."""
         look = self._store.read()
-        number = args.get("number", "")
+        number = visit.arg("number")
         if number:
             invoice = look.invoice(number)
             shown = None if invoice is None else as_shown(look, invoice)
-            return self._render("invoice.html", invoice=shown, number=number)
-        account = args.get("account", "").strip() or None
+            return self._render(visit, "invoice.html", invoice=shown, number=number)
+        account = visit.arg("account") or None
         rows = list(look.invoices(account, PAGE_SIZE))
-        return self._render("invoices.html", invoices=rows, account=account or "", limit=PAGE_SIZE)
+        return self._render(visit, "invoices.html", invoices=rows, account=account or "", limit=PAGE_SIZE)
 
-    def boxes(self, args: dict[str, str]) -> str:  # noqa: ARG002 (every page part takes the query)
+    def boxes(self, visit: Visit) -> str:
         """Gaps in chains and alarms: what a person has to look at."""
         look = self._store.read()
         gaps = list(missing(look))
-        return self._render("boxes.html", gaps=gaps, alarms=list(look.alarms(PAGE_SIZE)))
+        return self._render(visit, "boxes.html", gaps=gaps, alarms=list(look.alarms(PAGE_SIZE)))
 
-    def reconciliation(self, args: dict[str, str]) -> str:  # noqa: ARG002 (every page part takes the query)
+    def reconciliation(self, visit: Visit) -> str:
         """Where every order stands now."""
-        return self._render("reconciliation.html", sums=reconcile(self._store.read()))
+        return self._render(visit, "reconciliation.html", sums=reconcile(self._store.read()))
 
 
 def _state(text: str) -> OrderState | None:
@@ -84,20 +75,20 @@ def _state(text: str) -> OrderState | None:
         return None
 
 
-def make_pages(store: BillingStore, zone: ZoneInfo) -> list[PagePart]:
+def make_pages(store: BillingStore) -> list[PagePart]:
     """The pages that billing offers to the console."""
-    pages = Pages(store, zone)
+    made = Pages(store)
     return [
-        PagePart("orders", "Orders", BILLING_ROLES, pages.orders),
-        PagePart("invoices", "Invoices", BILLING_ROLES, pages.invoices),
-        PagePart("reconciliation", "Reconciliation", BILLING_ROLES, pages.reconciliation),
-        PagePart("boxes", "Boxes and alarms", BILLING_ROLES, pages.boxes),
+        PagePart("orders", N_("Orders"), BILLING_ROLES, made.orders, Group.BILLING),
+        PagePart("invoices", N_("Bills"), BILLING_ROLES, made.invoices, Group.BILLING),
+        PagePart("reconciliation", N_("Reconciliation"), BILLING_ROLES, made.reconciliation, Group.BILLING),
+        PagePart("boxes", N_("Boxes and alarms"), BILLING_ROLES, made.boxes, Group.BOXES),
     ]
 
 
-def tiles(look: BillingTx, roles: frozenset[str], now_ms: int) -> list[Tile]:
+def tiles(look: BillingTx, visit: Visit, now_ms: int) -> list[Tile]:
     """Billing's figures on the overview, for those who may see billing."""
-    if not roles & BILLING_ROLES:
+    if visit.role not in BILLING_ROLES:
         return []
     sums = reconcile(look)
     recent = sum(1 for end in look.chain_ends() if end.told_ms > now_ms - 48 * HOUR_MS)

@@ -268,4 +268,4 @@ def job_retention(store: BillingStore, clock: Clock, zone: ZoneInfo) -> Job:
         store.write(finish)
         store.sweep()
 
-    return Job("retention", next_slot, run)
+    return Job("retention", next_slot, run, lambda: store.read().last_run("retention"))

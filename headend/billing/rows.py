@@ -9,7 +9,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from headend.billing.documents.document import InvoiceLine
-from headend.kit.storage import StorageError
+from headend.kit.storage import MissingRowError
 from shared.money import VatGroup
 from shared.named import AccountId, BoxId
 
@@ -25,7 +25,7 @@ class OrderState(StrEnum):
     CREDITED = "credited"
 
 
-class NotFoundError(StorageError):
+class NotFoundError(MissingRowError):
     """There is no such row."""
 
 

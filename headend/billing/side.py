@@ -85,8 +85,8 @@ class BillingSide:
                 self._job_gaps(),
                 job_retention(self.store, setup.clock, setup.zone),
             ],
-            pages=pages.make_pages(self.store, setup.zone),
-            tiles=lambda roles: pages.tiles(self.store.read(), roles, self.now_ms()),
+            pages=pages.make_pages(self.store),
+            tiles=lambda visit: pages.tiles(self.store.read(), visit, self.now_ms()),
             metrics=self._metrics,
             ready=self._ready,
             close=self.close,
@@ -119,7 +119,7 @@ class BillingSide:
 
     # --- the named line
     def _blueprint(self) -> Blueprint:
-        blueprint = Blueprint("billing", __name__, url_prefix="/billing/v1", template_folder="templates")
+        blueprint = Blueprint("billing", __name__, url_prefix="/billing/v1")
         routes: tuple[tuple[str, str, Callable[..., Response]], ...] = (
             ("POST", "/enrol", self._enrol),
             ("POST", "/chain", self._chain),
@@ -194,9 +194,12 @@ class BillingSide:
         return json_answer(found)
 
     # --- jobs
+    def _job(self, name: str, next_slot: Callable[[], Slot], run: Callable[[Slot], None]) -> Job:
+        return Job(name, next_slot, run, lambda: self.store.read().last_run(name))
+
     def _job_draw(self) -> Job:
         """Draw each account's reporting box when the week starts."""
-        return Job("draw", self._next_draw, self._draw)
+        return self._job("draw", self._next_draw, self._draw)
 
     def _next_draw(self) -> Slot:
         return week_slot(
@@ -214,7 +217,7 @@ class BillingSide:
 
     def _job_forget(self) -> Job:
         """Forget a week's reporting boxes, grants and token keys, a day after it has closed."""
-        return Job("forget-tokens", self._next_forget, self._forget)
+        return self._job("forget-tokens", self._next_forget, self._forget)
 
     def _next_forget(self) -> Slot:
         done = self.store.read().last_slot("forget-tokens")
@@ -231,7 +234,7 @@ class BillingSide:
 
     def _job_invoices(self) -> Job:
         """Bill the month, two days after its end."""
-        return Job("invoices", self._next_invoices, self._invoices)
+        return self._job("invoices", self._next_invoices, self._invoices)
 
     def _next_invoices(self) -> Slot:
         done = self.store.read().last_slot("invoices")
@@ -245,7 +248,7 @@ class BillingSide:
 
     def _job_gaps(self) -> Job:
         """Raise an alarm for what boxes told of a day ago and that is still missing."""
-        return Job("gaps", self._next_gaps, self._gaps)
+        return self._job("gaps", self._next_gaps, self._gaps)
 
     def _next_gaps(self) -> Slot:
         return day_slot(self.store.read().last_slot("gaps"), self.setup.clock.now(), self.setup.zone)

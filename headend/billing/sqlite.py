@@ -21,6 +21,7 @@ from headend.billing.schema import migrations
 from headend.billing.sqlite_books import SqliteBooksTx, columns, found, values_of
 from headend.billing.sqlite_forgetting import SqliteForgettingTx
 from headend.billing.store import BillingTx
+from headend.kit.runs import Run
 from headend.kit.storage import Storage
 from shared.named import GENESIS, AccountId, BoxId, Offer, Promotion
 
@@ -372,6 +373,10 @@ class SqliteBillingTx(SqliteBooksTx, SqliteForgettingTx):
 
     def last_slot(self, job: str) -> str | None:
         return self._one(str, "SELECT max(slot) FROM job_runs WHERE job = ? HAVING max(slot) NOT NULL", job)
+
+    def last_run(self, job: str) -> Run | None:
+        sql = "SELECT slot, done_ms FROM job_runs WHERE job = ? ORDER BY slot DESC LIMIT 1"
+        return self._one(Run, sql, job)
 
 
 def _order(*row: Any) -> OrderRow:  # noqa: ANN401 (columns of the driver)

@@ -19,6 +19,7 @@ from headend.billing.rows import (
     OrderRow,
     OrderState,
 )
+from headend.kit.runs import Run
 from shared.named import AccountId, BoxId, Offer, Promotion
 
 T = TypeVar("T")
@@ -265,6 +266,10 @@ class BillingTx(BooksTx, ForgettingTx, Protocol):
 
     def last_slot(self, job: str) -> str | None:
         """The newest slot that a job has done."""
+        ...
+
+    def last_run(self, job: str) -> Run | None:
+        """The newest slot that a job has done, and when."""
         ...
 
 

@@ -146,7 +146,7 @@ def _serve(target: str, interface: str, address: tuple[str, int], threads: int |
 def jobs(folder: Path, *, as_json: bool) -> None:
     """Show each job with its next slot."""
     with opened(folder) as headend:
-        rows = [(name, slot.name, slot.due.isoformat()) for name, slot in headend.jobs.overview()]
+        rows = [(one.name, one.next.name, one.next.due.isoformat()) for one in headend.jobs.overview()]
     if as_json:
         print_json([{"job": job, "slot": slot, "due": due} for job, slot, due in rows])
     else:

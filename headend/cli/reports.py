@@ -97,10 +97,9 @@ def report(folder: Path, window: str, until: str | None, target: Path) -> None:
     """
     with analytics_of(folder) as analytics:
         args = _asked(window, until)
-        made = [analytics.publication.attachment("report", form, args) for form in REPORT_FORMS]
+        made = [analytics.publication.file("report", form, args) for form in REPORT_FORMS]
         target.mkdir(parents=True, exist_ok=True)
-        for file in made:
-            cleared = file.cleared
+        for cleared, name in made:
             analytics.store.add_disclosure(
                 Disclosure(
                     at_ms=to_ms(analytics.setup.clock.now()),
@@ -108,11 +107,11 @@ def report(folder: Path, window: str, until: str | None, target: Path) -> None:
                     recipient=str(cleared.recipient),
                     purpose=str(cleared.purpose),
                     sha256=hashlib.sha256(cleared.payload).hexdigest(),
-                    what=file.filename,
+                    what=name,
                 )
             )
-            write_file(target / file.filename, cleared.payload, _PUBLIC)
-            click.echo(str(target / file.filename))
+            write_file(target / name, cleared.payload, _PUBLIC)
+            click.echo(str(target / name))
 
 
 @click.command()

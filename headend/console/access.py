@@ -6,7 +6,7 @@ A sign-in is 32 random bytes in a cookie, of which the database holds the SHA-25
 import hashlib
 import ipaddress
 from base64 import urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from http import HTTPStatus
@@ -116,13 +116,15 @@ class Access:
 
         self._store.write(work)
 
-    def note(self, signed: Signed, action: Action, what: str, detail: str = "") -> None:
-        """Write to the audit what somebody signed in does, and that the sign-in is in use."""
+    def note(
+        self, signed: Signed, action: Action, what: str, detail: str = "", about: Iterable[str] = ()
+    ) -> None:
+        """Write to the audit what somebody signed in does and whom it is about; the sign-in is in use."""
         now = self.now_ms()
 
         def work(tx: ConsoleTx) -> None:
             tx.see_sign_in(signed.sign_in.id_hash, now)
-            tx.write_audit(AuditLine(now, signed.operator.name, action, what, detail))
+            tx.write_audit(AuditLine(now, signed.operator.name, action, what, detail, " ".join(about)))
 
         self._store.write(work)
 

@@ -4,28 +4,31 @@ import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from importlib.resources import files
 from itertools import chain
+from zoneinfo import ZoneInfo
 
-from flask import g, render_template
+from flask import g, request, url_for
 
 from headend.console.access import Access, Signed
 from headend.console.operators import Operators
 from headend.console.store import ConsoleStore, Role
-from headend.kit.jobs import Slot
-from headend.kit.side import Download, PagePart, Side, Tile
-from shared.clock import Clock, from_ms
+from headend.kit import pages
+from headend.kit.jobs import JobState
+from headend.kit.language import LANGUAGES, N_, Language, language_of
+from headend.kit.side import Deed, Download, Group, PagePart, Side, Tile, Visit
+from shared.clock import Clock, to_ms
 
 log = logging.getLogger(__name__)
 
 ROLE_TITLES = {
-    Role.BILLING: "Billing",
-    Role.ANALYST: "Analyst",
-    Role.PRIVACY_OFFICER: "Privacy officer",
-    Role.ADMIN: "Admin",
+    Role.BILLING: N_("Billing"),
+    Role.ANALYST: N_("Analyst"),
+    Role.PRIVACY_OFFICER: N_("Privacy officer"),
+    Role.ADMIN: N_("Admin"),
 }
-_SIDE_TITLES = {"billing": "Billing", "analytics": "Popularity", "console": "Console"}
+SIDE_TITLES = {"billing": N_("Billing"), "analytics": N_("Popularity"), "console": N_("Console")}
+LANGUAGE_COOKIE = "console-language"
 STYLE_VERSION = hashlib.sha256(
     files("headend.console").joinpath("static/console.css").read_bytes()
 ).hexdigest()[:16]
@@ -33,12 +36,17 @@ STYLE_VERSION = hashlib.sha256(
 
 @dataclass(frozen=True)
 class Settings:
-    """How this console was set up; the installation's clock may be steered, the real one never is."""
+    """How this console was set up; the installation's clock may be steered, the real one never is.
+
+    `real_clock` rules sign-ins and lockouts. `secure_cookies` is for serving behind TLS; without it the
+    console answers on loopback only. Times on pages are of `zone`, those of the audit are real and in UTC.
+    """
 
     real_clock: Clock
     installation_clock: Clock
     simulated: bool
     secure_cookies: bool
+    zone: ZoneInfo
 
 
 @dataclass
@@ -51,12 +59,13 @@ class Frame:
     operators: Operators
     random_bytes: Callable[[int], bytes]
     sides: list[Side] = field(default_factory=list)
-    jobs: Callable[[], list[tuple[str, Slot]]] = field(default=list)
+    jobs: Callable[[], list[JobState]] = field(default=list)
 
-    def pages_by_side(self, role: Role) -> list[tuple[str, list[PagePart]]]:
-        """The page parts for a role under their sides' titles; sides with none are left out."""
-        offered = [(side.name, [page for page in side.pages if role in page.roles]) for side in self.sides]
-        return [(side_title(name), pages) for name, pages in offered if pages]
+    def menu(self, role: Role) -> list[tuple[Group, list[PagePart]]]:
+        """The pages for a role by the groups of the menu; groups with none are left out."""
+        shown = [page for side in self.sides for page in side.pages if role in page.roles]
+        grouped = [(group, [page for page in shown if page.group is group]) for group in Group]
+        return [(group, found) for group, found in grouped if found]
 
     def page(self, path: str) -> PagePart | None:
         """The page part of that path, whoever may see it."""
@@ -66,25 +75,63 @@ class Frame:
         """The download of that path, whoever may have it."""
         return next((file for file in chain(*(s.downloads for s in self.sides)) if file.path == path), None)
 
-    def tiles_by_side(self, role: Role) -> list[tuple[str, list[Tile]]]:
-        """The overview's figures for a role under their sides' titles."""
-        offered = [(side_title(side.name), _tiles(side, role)) for side in self.sides]
-        return [(title, tiles) for title, tiles in offered if tiles]
+    def deed(self, path: str) -> Deed | None:
+        """The deed of that path, whoever may do it."""
+        return next((deed for deed in chain(*(s.deeds for s in self.sides)) if deed.path == path), None)
+
+    def tiles_by_side(self, visit: Visit) -> list[tuple[str, list[Tile]]]:
+        """The overview's figures for who looks, under their sides' titles."""
+        offered = [(side.name, _tiles(side, visit)) for side in self.sides]
+        return [
+            (visit.language.text(SIDE_TITLES.get(name, name.capitalize())), tiles)
+            for name, tiles in offered
+            if tiles
+        ]
+
+    def language(self) -> Language:
+        """The language of this request: chosen before, else the first that the browser asks for."""
+        chosen = request.cookies.get(LANGUAGE_COOKIE, "")
+        if chosen not in LANGUAGES:
+            chosen = request.accept_languages.best_match(list(LANGUAGES)) or "en"
+        return language_of(chosen, self.settings.zone)
+
+    def visit(self, path: str) -> Visit:
+        """Who asks in this request, for what, and with what."""
+        sent = request.form if request.method == "POST" else request.args
+        return self._visit(path, {name: value for name, value in sent.to_dict().items() if name != "csrf"})
+
+    def _visit(self, path: str, args: dict[str, str]) -> Visit:
+        signed: Signed | None = g.get("signed")
+        return Visit(
+            path=path,
+            args=args,
+            who=signed.operator.name if signed else "",
+            role=signed.operator.role if signed else "",
+            language=self.language(),
+            csrf=signed.sign_in.csrf if signed else "",
+        )
 
     def show(self, template: str, title: str, **values: object) -> str:
-        """A whole page; templates escape whatever they are given."""
+        """A whole page; templates escape whatever they are given, and `title` is a message."""
         signed: Signed | None = g.get("signed")
-        return render_template(
+        visit = self._visit("", {})  # a form that is too large is never read
+        now = self.settings.installation_clock.now() if self.settings.simulated else None
+        return pages.render(
+            "headend.console",
             f"console/{template}",
-            title=title,
+            visit,
+            title=visit.language.text(title),
             signed=signed,
-            csrf=signed.sign_in.csrf if signed else "",
-            menu=self.pages_by_side(signed.operator.role) if signed else [],
+            csrf=visit.csrf,
+            menu=self.menu(signed.operator.role) if signed else [],
             role_titles=ROLE_TITLES,
+            languages=LANGUAGES,
             simulated=self.settings.simulated,
-            installation_time=self.settings.installation_clock.now() if self.settings.simulated else None,
-            moment=moment,
-            instant=instant,
+            installation_ms=None if now is None else to_ms(now),
+            utc=visit.language.utc,
+            here=request.path,
+            again=request.full_path.rstrip("?") if request.method == "GET" else "/console/",
+            url_for=url_for,
             style_version=STYLE_VERSION,
             **values,
         )
@@ -96,29 +143,12 @@ def current() -> Signed:
     return signed
 
 
-def side_title(name: str) -> str:
-    """A side's name as the menu shows it."""
-    return _SIDE_TITLES.get(name, name.capitalize())
-
-
-def moment(ms: int) -> str:
-    """Unix milliseconds as a person reads them, in UTC.
-
-    >>> moment(0)
-    '1970-01-01 00:00:00'
-    """
-    return from_ms(ms).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def instant(at: datetime) -> str:
-    """An instant in UTC, to the minute."""
-    return at.strftime("%Y-%m-%d %H:%M")
-
-
-def _tiles(side: Side, role: Role) -> list[Tile]:
+def _tiles(side: Side, visit: Visit) -> list[Tile]:
     try:
-        return side.tiles(frozenset({role}))
+        return side.tiles(visit)
     except Exception:
         # The overview is where trouble is looked for: one side's must not hide the others' figures.
         log.exception("the tiles of %s failed", side.name)
-        return [Tile(side_title(side.name), "no answer", "see the log", alarm=True)]
+        words = visit.language
+        title = words.text(SIDE_TITLES.get(side.name, side.name.capitalize()))
+        return [Tile(title, words.text("no answer"), words.text("see the log"), alarm=True)]

@@ -19,7 +19,7 @@ from headend.kit.http import RefusedError
 MAX_FORM = 16 * 1024
 MAX_ARGUMENTS = 20
 MAX_ARGUMENT = 200
-OPEN = frozenset({"console.static", "console.sign_in", "console.try_sign_in"})
+OPEN = frozenset({"console.static", "console.sign_in", "console.try_sign_in", "console.choose_language"})
 BEFORE_CHANGE = frozenset({"console.password", "console.change_password", "console.sign_out"})
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self';"

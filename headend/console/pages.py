@@ -1,30 +1,40 @@
-"""The pages that look: overview, the sides' page parts, their downloads, the audit. Each look is audited."""
+"""What the console serves: the overview, and what the sides offer: page parts, downloads, deeds.
+
+Everything is audited: what is looked at once it is drawn and before it is sent, what leaves before a byte
+does, what is done once it is done; a side keeps the audit of its own changes within its own transaction.
+"""
 
 import hashlib
 import logging
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
+from typing import TypeVar
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, make_response, redirect
 from markupsafe import Markup
+from werkzeug.wrappers import Response as AnyResponse
 
 from headend.console.frame import Frame, current
-from headend.console.store import Action, AuditLine, Role
+from headend.console.store import Action
 from headend.disclosure import Cleared, DisclosureError
 from headend.kit.http import RefusedError
-from headend.kit.side import Attachment, Download, PagePart
-from headend.kit.storage import StorageError
+from headend.kit.jobs import JobState
+from headend.kit.language import N_, Language
+from headend.kit.side import Attachment, Deed, Download, Page, PagePart, Pieces, Visit
+from headend.kit.storage import MissingRowError, StorageError
+from shared.clock import to_ms
 from shared.errors import StbError
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-AUDIT_ROLES = frozenset({Role.PRIVACY_OFFICER, Role.ADMIN})
-ABOUT_PEOPLE = tuple(action for action in Action if action not in {Action.LOOKED, Action.DOWNLOADED})
-"""What an admin sees of the audit: who may sign in and who did, not what they looked at."""
-AUDIT_LINES = 200
 LATE = timedelta(minutes=10)
 _FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_INSIDE = re.compile(r"/console/(?!/)[^\\\s]*")
 
 
 class NotForRoleError(RefusedError):
@@ -48,7 +58,7 @@ class NotClearedError(RefusedError):
     status = HTTPStatus.FORBIDDEN
 
 
-def need_role(frame: Frame, roles: frozenset[Role] | frozenset[str], what: str) -> None:
+def need_role(frame: Frame, roles: frozenset[str], what: str) -> None:
     """Let only those roles pass; others' attempts stand in the audit.
 
     Raises:
@@ -66,24 +76,30 @@ class Pages:
         self._frame = frame
 
     def install(self, blueprint: Blueprint) -> None:
-        """Give the pages their addresses; what is left over gets a page that says so."""
+        """Give the pages their addresses."""
         blueprint.add_url_rule("/", "overview", self.overview)
-        blueprint.add_url_rule("/audit", "audit", self.audit)
         blueprint.add_url_rule("/<path:path>", "page", self.offered)
-        blueprint.add_url_rule("/<path:path>", "nowhere", self.nowhere, methods=["POST"])
+        blueprint.add_url_rule("/<path:path>", "deed", self.deed, methods=["POST"])
 
     def overview(self) -> str:
-        """Figures of all sides for the operator's role, and what runs next."""
+        """Figures of all sides for the operator's role, what needs attention, and what runs."""
         frame = self._frame
-        frame.access.note(current(), Action.LOOKED, "overview")
+        visit = frame.visit("")
+        tiles = frame.tiles_by_side(visit)
         now = frame.settings.installation_clock.now()
-        jobs = [(name, slot, slot.due < now - LATE) for name, slot in frame.jobs()]
-        tiles = frame.tiles_by_side(current().operator.role)
+        jobs = sorted(frame.jobs(), key=lambda job: job.next.due)
+        attention = [tile for _, side in tiles for tile in side if tile.alarm]
+        frame.access.note(current(), Action.LOOKED, "overview")
         return frame.show(
-            "overview.html", "Overview", tiles=tiles, jobs=sorted(jobs, key=lambda job: job[1].due), now=now
+            "overview.html",
+            N_("Overview"),
+            tiles=tiles,
+            attention=attention,
+            jobs=[_job(job, late=job.next.due < now - LATE, due=job.next.due <= now) for job in jobs],
+            troubled=[job.name for job in jobs if job.failed or job.next.due < now - LATE],
         )
 
-    def offered(self, path: str) -> str | Response:
+    def offered(self, path: str) -> AnyResponse:
         """What the sides offer at that path: a page part or a download.
 
         Raises:
@@ -96,56 +112,72 @@ class Pages:
             return self._page(part)
         if file is not None:
             return self._download(file)
-        return self.nowhere(path)
+        raise NoSuchPageError(f"There is no page {path[:80]}.")
 
-    def _page(self, part: PagePart) -> str:
+    def deed(self, path: str) -> AnyResponse:
+        """Do what a form says.
+
+        Raises:
+            NoSuchPageError: no side offers it.
+            NotForRoleError: it is for others.
+        """
+        deed = self._frame.deed(path)
+        if deed is None:
+            raise NoSuchPageError(f"There is no page {path[:80]}.")
+        need_role(self._frame, deed.roles, deed.path)
+        return self._do(deed)
+
+    def _page(self, part: PagePart) -> AnyResponse:
         need_role(self._frame, part.roles, part.path)
-        arguments = request.args.to_dict()
-        self._frame.access.note(current(), Action.LOOKED, part.path, _told(arguments))
-        inside = Markup(part.render(arguments))  # noqa: S704 (a page part promises safe HTML, see kit.side)
-        return self._frame.show("page.html", part.title, inside=inside, path=part.path)
+        visit = self._frame.visit(part.path)
+        shown = self._tried(part.path, visit, part.render)
+        page = shown if isinstance(shown, Page) else Page(shown)
+        self._frame.access.note(current(), Action.LOOKED, part.path, _told(visit), page.about)
+        return self._shown(page, part.title, part.path)
 
-    def _download(self, file: Download) -> Response:
+    def _do(self, deed: Deed) -> AnyResponse:
+        visit = self._frame.visit(deed.path)
+        done = self._tried(deed.path, visit, deed.do)
+        if isinstance(done, Page):
+            # A preview, or something shown this once; what was changed stands in the side's own audit.
+            self._frame.access.note(current(), Action.DID, deed.path, str(int(done.status)), done.about)
+            return self._shown(done, deed.title, deed.path)
+        self._frame.access.note(current(), Action.DID, deed.path, done.told, done.about)
+        where = done.where if _INSIDE.fullmatch(done.where) else "/console/"
+        return redirect(where, HTTPStatus.SEE_OTHER)
+
+    def _tried(self, path: str, visit: Visit, make: Callable[[Visit], T]) -> T:
+        try:
+            return make(visit)
+        except StbError as error:
+            if not isinstance(error, StorageError) or isinstance(error, MissingRowError):
+                self._frame.access.note(current(), Action.REFUSED, path, type(error).__name__)
+            raise
+
+    def _shown(self, page: Page, title: str, path: str) -> AnyResponse:
+        inside = Markup(page.inside)  # noqa: S704 (a page part promises safe HTML, see kit.side)
+        heading = page.title or title
+        whole = self._frame.show("page.html", heading, inside=inside, path=path, back=page.back)
+        return make_response(whole, page.status)
+
+    def _download(self, file: Download) -> AnyResponse:
         need_role(self._frame, file.roles, file.path)
-        arguments = request.args.to_dict()
-        cleared, attachment = self._clear(file, arguments)
-        digest = hashlib.sha256(cleared.payload).hexdigest()
-        detail = f"{_told(arguments)} {cleared.kind} to {cleared.recipient} for {cleared.purpose}, {digest}"
+        visit = self._frame.visit(file.path)
+        cleared, attachment = self._clear(file, visit)
+        payload = cleared.payload
+        detail = (
+            f"{_told(visit)} {cleared.kind} to {cleared.recipient} for {cleared.purpose}, {_digest(payload)}"
+        )
         # The audit is durable before a byte leaves.
-        self._frame.access.note(current(), Action.DOWNLOADED, file.path, detail.strip())
-        answer = Response(cleared.payload, content_type=attachment.content_type)
+        self._frame.access.note(current(), Action.DOWNLOADED, file.path, detail.strip(), attachment.about)
+        body = payload if isinstance(payload, bytes) else payload()
+        answer = Response(body, content_type=attachment.content_type)
         answer.headers["Content-Disposition"] = f'attachment; filename="{attachment.filename}"'
         return answer
 
-    def audit(self) -> str:
-        """What operators did, newest first: all of it for the privacy officer, people for the admin."""
-        need_role(self._frame, AUDIT_ROLES, "audit")
-        operator, before = request.args.get("operator", ""), request.args.get("before", "")
-        self._frame.access.note(current(), Action.LOOKED, "audit", _told(request.args.to_dict()))
-        everything = current().operator.role is Role.PRIVACY_OFFICER
-        lines = self._audit_lines(everything=everything, operator=operator, before=before)
-        return self._frame.show(
-            "audit.html", "Audit", lines=lines, operator=operator, everything=everything, full=AUDIT_LINES
-        )
-
-    def nowhere(self, path: str) -> str:
-        """What no page answers to.
-
-        Raises:
-            NoSuchPageError: always.
-        """
-        raise NoSuchPageError(f"There is no page {path[:80]}.")
-
-    def _audit_lines(self, *, everything: bool, operator: str, before: str) -> list[AuditLine]:
-        below = (
-            int(before) if before.isascii() and before.isdigit() and len(before) < len(str(2**62)) else None
-        )
-        actions = tuple(Action) if everything else ABOUT_PEOPLE
-        return self._frame.store.read().audit(actions, operator, below, AUDIT_LINES)
-
-    def _clear(self, offered: Download, arguments: dict[str, str]) -> tuple[Cleared[bytes], Attachment]:
+    def _clear(self, offered: Download, visit: Visit) -> tuple[Cleared[bytes | Pieces], Attachment]:
         try:
-            attachment = offered.make(arguments)
+            attachment = offered.make(visit)
         except DisclosureError as error:
             self._frame.access.note(current(), Action.REFUSED, offered.path, str(error))
             raise NotClearedError(f"This may not leave: {error}.") from error
@@ -156,14 +188,49 @@ class Pages:
         return cleared, attachment
 
 
-def told(error: StbError) -> tuple[str, HTTPStatus]:
+def told(error: StbError, words: Language) -> tuple[str, HTTPStatus]:
     """A refusal as a page tells it: its sentence and its status; a database's own words stay in the log."""
+    if isinstance(error, MissingRowError):
+        return words.refusal(error), HTTPStatus.NOT_FOUND
     if isinstance(error, StorageError):
         log.error("storage: %s", error)
-        return "The database did not take it; nothing was changed.", HTTPStatus.SERVICE_UNAVAILABLE
+        sentence = words.text("The database did not take it; nothing was changed.")
+        return sentence, HTTPStatus.SERVICE_UNAVAILABLE
     status = error.status if isinstance(error, RefusedError) else HTTPStatus.BAD_REQUEST
-    return str(error) or (type(error).__doc__ or "").split("\n")[0], status
+    return words.refusal(error), status
 
 
-def _told(arguments: dict[str, str]) -> str:
-    return " ".join(f"{name}={value}" for name, value in sorted(arguments.items()) if value)
+@dataclass(frozen=True)
+class JobLine:
+    """A job as the overview shows it; times are Unix milliseconds of the installation's clock."""
+
+    name: str
+    slot: str
+    due_ms: int
+    last_slot: str
+    last_ms: int | None
+    state: str
+
+
+def _job(job: JobState, *, late: bool, due: bool) -> JobLine:
+    state = N_("failed") if job.failed else N_("late") if late else N_("due") if due else N_("waiting")
+    last = job.last
+    return JobLine(
+        job.name,
+        job.next.name,
+        to_ms(job.next.due),
+        last.slot if last else "",
+        last.done_ms if last else None,
+        state,
+    )
+
+
+def _digest(payload: bytes | Pieces) -> str:
+    digest = hashlib.sha256()
+    for piece in (payload,) if isinstance(payload, bytes) else payload():
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def _told(visit: Visit) -> str:
+    return " ".join(f"{name}={value}" for name, value in sorted(visit.args.items()) if value)

@@ -1,84 +1,90 @@
 """The admin's page of operators: list, add, disable, give another role or a new password."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 
-from flask import Blueprint, make_response, redirect, request, url_for
-from werkzeug.wrappers import Response
-
-from headend.console.frame import Frame, current
-from headend.console.operators import UnknownOperatorError
-from headend.console.pages import need_role
+from headend.console.frame import ROLE_TITLES
+from headend.console.operators import Operators, UnknownOperatorError
 from headend.console.passwords import make_password
-from headend.console.store import Action, Role
+from headend.console.store import Role
+from headend.kit import pages
 from headend.kit.http import RefusedError
+from headend.kit.language import N_
+from headend.kit.side import Deed, Done, Group, Page, PagePart, Visit
 
-ADMIN = frozenset({Role.ADMIN})
+ADMIN = frozenset({Role.ADMIN.value})
 
 
 class People:
-    """The pages about operators."""
+    """The page about operators, and what an admin does there."""
 
-    def __init__(self, frame: Frame) -> None:
-        self._frame = frame
+    def __init__(self, operators: Operators, random_bytes: Callable[[int], bytes]) -> None:
+        self._operators = operators
+        self._random = random_bytes
 
-    def install(self, blueprint: Blueprint) -> None:
-        """Give the pages their addresses."""
-        blueprint.add_url_rule("/people", "people", self.people)
-        blueprint.add_url_rule("/people", "add_operator", self.add, methods=["POST"])
-        blueprint.add_url_rule("/people/<name>", "change_operator", self.change, methods=["POST"])
+    def pages(self) -> list[PagePart]:
+        """The one page."""
+        return [PagePart("people", N_("People"), ADMIN, self.people, Group.CONSOLE)]
 
-    def people(self) -> Response:
+    def deeds(self) -> list[Deed]:
+        """What its forms do."""
+        return [
+            Deed("people", N_("Operator added"), ADMIN, self.add),
+            Deed("people/change", N_("Operator changed"), ADMIN, self.change),
+        ]
+
+    def people(self, visit: Visit) -> Page:
         """Who may sign in, and as what."""
-        need_role(self._frame, ADMIN, "people")
-        self._frame.access.note(current(), Action.LOOKED, "people")
-        return self._list("", HTTPStatus.OK)
+        return self._list(visit, "", HTTPStatus.OK)
 
-    def add(self) -> Response:
+    def add(self, visit: Visit) -> Page:
         """Add an operator, and show the password once."""
-        need_role(self._frame, ADMIN, "people")
-        name = request.form.get("name", "").strip()
-        password = make_password(self._frame.random_bytes)
+        name, password = visit.arg("name"), make_password(self._random)
         try:
-            self._frame.operators.add_operator(
-                name, request.form.get("role", ""), password, by=current().operator.name
-            )
+            self._operators.add_operator(name, visit.arg("role"), password, by=visit.who)
         except RefusedError as refusal:
-            return self._list(str(refusal), refusal.status)
-        return make_response(self._frame.show("made.html", "Operator added", name=name, password=password))
+            return self._list(visit, visit.language.refusal(refusal), refusal.status)
+        return _made(visit, N_("Operator added"), name, password)
 
-    def change(self, name: str) -> Response:
+    def change(self, visit: Visit) -> Done | Page:
         """Do to an operator what the button says."""
-        need_role(self._frame, ADMIN, "people")
+        name = visit.arg("name")
         try:
-            password = self._do(request.form.get("do", ""), name)
+            password = self._do(visit, name)
         except RefusedError as refusal:
-            return self._list(str(refusal), refusal.status)
+            return self._list(visit, visit.language.refusal(refusal), refusal.status)
         if password:
-            page = self._frame.show("made.html", "Password reset", name=name, password=password)
-            return make_response(page)
-        return redirect(url_for("console.people"), HTTPStatus.SEE_OTHER)
+            return _made(visit, N_("Password reset"), name, password)
+        return Done(pages.address("people"), f"{visit.arg('do')} {name}")
 
-    def _do(self, what: str, name: str) -> str:
-        operators, by = self._frame.operators, current().operator.name
-        match what:
+    def _do(self, visit: Visit, name: str) -> str:
+        operators, by = self._operators, visit.who
+        match visit.arg("do"):
             case "disable":
                 operators.disable(name, by)
             case "enable":
                 operators.enable(name, by)
             case "role":
-                operators.change_role(name, request.form.get("role", ""), by)
+                operators.change_role(name, visit.arg("role"), by)
             case "reset":
                 return operators.reset_password(name, by)
             case _:
                 raise UnknownOperatorError("There is no such change.")
         return ""
 
-    def _list(self, wrong: str, status: HTTPStatus) -> Response:
-        page = self._frame.show(
-            "people.html",
-            "People",
-            operators=self._frame.operators.list_operators(),
+    def _list(self, visit: Visit, wrong: str, status: HTTPStatus) -> Page:
+        inside = pages.render(
+            "headend.console",
+            "console/people.html",
+            visit,
+            operators=self._operators.list_operators(),
             roles=list(Role),
+            role_titles=ROLE_TITLES,
             wrong=wrong,
         )
-        return make_response(page, status)
+        return Page(inside, status=status)
+
+
+def _made(visit: Visit, title: str, name: str, password: str) -> Page:
+    inside = pages.render("headend.console", "console/made.html", visit, name=name, password=password)
+    return Page(inside, title=visit.language.text(title))

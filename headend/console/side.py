@@ -11,25 +11,26 @@ from flask import Blueprint, g
 from werkzeug.exceptions import HTTPException
 
 from headend.console.access import Access
+from headend.console.auditing import AUDIT_ROLES, Auditing
 from headend.console.door import Door
 from headend.console.frame import Frame, Settings
 from headend.console.guard import Guard
 from headend.console.operators import Operators
-from headend.console.pages import AUDIT_ROLES, Pages, told
+from headend.console.pages import Pages, told
 from headend.console.people import People
 from headend.console.sqlite import SqliteConsole
 from headend.console.store import Action, Role
 from headend.kit.http import RefusedError, Tally
-from headend.kit.jobs import Slot
-from headend.kit.side import Side, Tile
-from shared.clock import Clock
+from headend.kit.jobs import JobState
+from headend.kit.pages import address
+from headend.kit.side import Side, Tile, Visit
 from shared.errors import StbError
 
 log = logging.getLogger(__name__)
 _DAY_MS = timedelta(days=1) // timedelta(milliseconds=1)
 
 
-OWN_PATHS = frozenset({"audit", "password", "people", "sign-in", "sign-out", "static"})
+OWN_PATHS = frozenset({"language", "password", "sign-in", "sign-out", "static"})
 
 
 class PathTakenError(StbError):
@@ -47,11 +48,13 @@ class ConsoleSide:
         self._tally = Tally()
         self._access = Access(store, settings.real_clock, random_bytes)
         self._frame = Frame(settings, store, self._access, self.operators, random_bytes)
+        people, auditing = People(self.operators, random_bytes), Auditing(store)
         self.side = Side(
             name="console",
             blueprints=(self._blueprint(),),
             jobs=[],
-            pages=[],
+            pages=[*people.pages(), *auditing.pages()],
+            deeds=people.deeds(),
             tiles=self._tiles,
             metrics=self._metrics,
             ready=self._ready,
@@ -59,7 +62,7 @@ class ConsoleSide:
         )
         self._frame.sides = [self.side]
 
-    def offer(self, sides: list[Side], jobs_overview: Callable[[], list[tuple[str, Slot]]]) -> None:
+    def offer(self, sides: list[Side], jobs_overview: Callable[[], list[JobState]]) -> None:
         """Take the other sides' pages, downloads and tiles, and what tells of jobs.
 
         Raises:
@@ -70,6 +73,7 @@ class ConsoleSide:
             [page.path for side in all_sides for page in side.pages]
             + [file.path for side in all_sides for file in side.downloads]
         )
+        _check_paths([deed.path for side in all_sides for deed in side.deeds])
         self._frame.sides = all_sides
         self._frame.jobs = jobs_overview
 
@@ -81,13 +85,11 @@ class ConsoleSide:
             "console",
             "headend.console",
             url_prefix="/console",
-            template_folder="templates",
             static_folder="static",
         )
         guard = Guard(self._frame)
         guard.install(blueprint)
         Door(self._frame, guard).install(blueprint)
-        People(self._frame).install(blueprint)
         Pages(self._frame).install(blueprint)
         blueprint.register_error_handler(StbError, self._refuse)
         blueprint.register_error_handler(HTTPException, self._fail)
@@ -95,7 +97,8 @@ class ConsoleSide:
 
     def _refuse(self, error: StbError) -> tuple[str, HTTPStatus]:
         self._tally.add(error.name if isinstance(error, RefusedError) else "refused")
-        sentence, status = told(error)
+        g.setdefault("signed", None)
+        sentence, status = told(error, self._frame.language())
         return self._error_page(sentence, status)
 
     def _fail(self, error: HTTPException) -> tuple[str, HTTPStatus]:
@@ -107,15 +110,26 @@ class ConsoleSide:
         g.setdefault("signed", None)
         return self._frame.show("error.html", status.phrase, sentence=sentence), status
 
-    def _tiles(self, roles: frozenset[str]) -> list[Tile]:
-        if not roles & AUDIT_ROLES:
+    def _tiles(self, visit: Visit) -> list[Tile]:
+        if visit.role not in AUDIT_ROLES:
             return []
+        words = visit.language
         refused = self.store.read().count_audit(Action.SIGN_IN_REFUSED, self._access.now_ms() - _DAY_MS)
-        tiles = [Tile("Sign-ins refused", f"{refused:,}", "in 24 hours", alarm=refused >= 5)]  # noqa: PLR2004 (as many as lock one operator out)
-        if Role.ADMIN in roles:
+        tiles = [
+            Tile(
+                words.text("Sign-ins refused"),
+                words.number(refused),
+                words.text("in 24 hours"),
+                alarm=refused >= 5,  # noqa: PLR2004 (as many as lock one operator out)
+                href=address("audit"),
+            )
+        ]
+        if visit.role == Role.ADMIN:
             people = self.operators.list_operators()
-            enabled = sum(not operator.disabled for operator in people)
-            tiles.insert(0, Tile("Operators", f"{enabled:,}", f"{len(people) - enabled:,} disabled"))
+            disabled = sum(operator.disabled for operator in people)
+            note = words.plural("{n} disabled", "{n} disabled", disabled)
+            value = words.number(len(people) - disabled)
+            tiles.insert(0, Tile(words.text("Operators"), value, note, href=address("people")))
         return tiles
 
     def _metrics(self) -> list[tuple[str, dict[str, str], float]]:
@@ -125,26 +139,13 @@ class ConsoleSide:
         ]
 
 
-def make_console(
-    path: Path,
-    *,
-    real_clock: Clock,
-    installation_clock: Clock,
-    simulated: bool,
-    secure_cookies: bool,
-    checkpoints: bool = False,
-) -> ConsoleSide:
+def make_console(path: Path, settings: Settings, *, checkpoints: bool = False) -> ConsoleSide:
     """The console over the database at `path`, which is made if there is none.
-
-    `real_clock` rules sign-ins and lockouts; `installation_clock` may be a steered one. `secure_cookies`
-    is for serving behind TLS; without it the console answers on loopback only.
 
     Raises:
         WrongStampError: the database belongs to a simulated installation and this is none, or vice versa.
     """
-    store = SqliteConsole(path, simulated=simulated, checkpoints=checkpoints)
-    settings = Settings(real_clock, installation_clock, simulated, secure_cookies)
-    return ConsoleSide(store, settings)
+    return ConsoleSide(SqliteConsole(path, simulated=settings.simulated, checkpoints=checkpoints), settings)
 
 
 def _check_paths(paths: list[str]) -> None:

@@ -98,7 +98,10 @@ class SqliteConsoleTx:
             " AND line < ? ORDER BY line DESC LIMIT ?",
             (*wanted, operator, operator, _NO_LINE if before is None else before, limit),
         )
-        return [AuditLine(at, who, Action(done), *rest) for at, who, done, *rest in rows]
+        return [
+            AuditLine(at, who, Action(done), what, detail, line=line)
+            for at, who, done, what, detail, line in rows
+        ]
 
     def count_audit(self, action: Action, since_ms: int) -> int:
         row = self._db.execute(

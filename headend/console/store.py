@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeVar
 
+from headend.kit.language import N_
+
 T = TypeVar("T")
 
 
@@ -23,18 +25,19 @@ class Role(StrEnum):
 class Action(StrEnum):
     """What an audit line tells."""
 
-    SIGNED_IN = "signed in"
-    SIGN_IN_REFUSED = "sign-in refused"
-    SIGNED_OUT = "signed out"
-    LOOKED = "looked"
-    DOWNLOADED = "downloaded"
-    REFUSED = "refused"
-    ADDED = "operator added"
-    ENABLED = "operator enabled"
-    DISABLED = "operator disabled"
-    ROLE_CHANGED = "role changed"
-    PASSWORD_RESET = "password reset"  # noqa: S105 (the name of an action)
-    PASSWORD_CHANGED = "password changed"  # noqa: S105 (the name of an action)
+    SIGNED_IN = N_("signed in")
+    SIGN_IN_REFUSED = N_("sign-in refused")
+    SIGNED_OUT = N_("signed out")
+    LOOKED = N_("looked")
+    DID = N_("did")
+    DOWNLOADED = N_("downloaded")
+    REFUSED = N_("refused")
+    ADDED = N_("operator added")
+    ENABLED = N_("operator enabled")
+    DISABLED = N_("operator disabled")
+    ROLE_CHANGED = N_("role changed")
+    PASSWORD_RESET = N_("password reset")
+    PASSWORD_CHANGED = N_("password changed")
 
 
 @dataclass(frozen=True)
@@ -71,13 +74,17 @@ class Attempts:
 
 @dataclass(frozen=True)
 class AuditLine:
-    """One thing that an operator did; the store numbers the lines."""
+    """One thing that an operator did; the store numbers the lines.
+
+    `about` are the accounts whose records were shown or changed, with blanks between them.
+    """
 
     at_ms: int
     operator: str
     action: Action
     what: str
     detail: str
+    about: str = ""
     line: int = 0
 
 

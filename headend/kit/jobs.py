@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from headend.kit.runs import Run
 from shared.clock import Clock
 from shared.system_clock import SystemClock
 from shared.weeks import Week
@@ -38,12 +39,23 @@ class Job:
     """Work that is due once a slot.
 
     `next_slot` gives the first slot that is not recorded as done; `run` does the work, claims and records
-    the slot, and must be safe to call again for a slot that is done.
+    the slot, and must be safe to call again for a slot that is done; `last_run` is what was recorded last.
     """
 
     name: str
     next_slot: Callable[[], Slot]
     run: Callable[[Slot], None]
+    last_run: Callable[[], Run | None] = lambda: None
+
+
+@dataclass(frozen=True)
+class JobState:
+    """How a job stands: its next slot, its last run, and whether the newest try in this process failed."""
+
+    name: str
+    next: Slot
+    last: Run | None
+    failed: bool
 
 
 def week_slot(done: str | None, first: Week, due: Callable[[Week], datetime]) -> Slot:
@@ -69,6 +81,7 @@ class Jobs:
         self._jobs = jobs
         self._clock = clock
         self._turn = threading.Lock()
+        self._failed: set[str] = set()
 
     def run_due(self) -> int:
         """Run every slot that is due, oldest first within a job; gives how many were run."""
@@ -79,9 +92,12 @@ class Jobs:
         """When the earliest slot that is not done is due; in the past while it is being worked on."""
         return min((job.next_slot().due for job in self._jobs), default=None)
 
-    def overview(self) -> list[tuple[str, Slot]]:
-        """Each job with its next slot."""
-        return [(job.name, job.next_slot()) for job in self._jobs]
+    def overview(self) -> list[JobState]:
+        """How each job stands."""
+        return [
+            JobState(job.name, job.next_slot(), job.last_run(), job.name in self._failed)
+            for job in self._jobs
+        ]
 
     def _run_job(self, job: Job) -> int:
         done = 0
@@ -92,7 +108,9 @@ class Jobs:
             except Exception:
                 # A job that fails stays due and is tried again at the next tick; others go on.
                 log.exception("job %s failed for %s", job.name, slot.name)
+                self._failed.add(job.name)
                 return done
+            self._failed.discard(job.name)
             done += 1
         return done
 

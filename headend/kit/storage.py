@@ -32,6 +32,10 @@ class StorageError(StbError):
     """The database could not do what was asked; nothing was changed."""
 
 
+class MissingRowError(StorageError):
+    """There is no such row."""
+
+
 class UndeclaredColumnError(StbError):
     """A table or column that the register of fields does not declare."""
 

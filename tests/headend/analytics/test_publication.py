@@ -14,6 +14,7 @@ from headend.disclosure import Cleared, Kind, Recipient
 from headend.kit.charts import Bar, bar_chart
 from shared.register import profile
 from shared.weeks import Week
+from tests.builders import visit
 from tests.headend.analytics.builders import WEEK, Town, closed
 from tests.headend.analytics.releases import genre, noisy, table
 
@@ -38,7 +39,7 @@ def add_release(town: Town, week: Week = WEEK, counts: list[int] = COUNTS) -> St
 
 
 def popularity(town: Town, **args: str) -> str:
-    return town.side.publication.popularity(args)
+    return town.side.publication.popularity(visit(args))
 
 
 def test_before_the_release_nothing_of_popularity_can_be_seen(open_town: Town) -> None:
@@ -49,7 +50,7 @@ def test_before_the_release_nothing_of_popularity_can_be_seen(open_town: Town) -
     assert "sports" not in page
     with pytest.raises(NoSuchDownloadError):
         open_town.side.download("estimates", "csv", {})
-    assert "sports" not in open_town.side.publication.releases({})
+    assert "sports" not in open_town.side.publication.releases(visit({}))
     assert all("cell" not in labels for _, labels, _ in open_town.side.side.metrics())
 
 
@@ -233,11 +234,11 @@ def test_every_link_of_a_page_leads_to_a_download_that_is_offered(town: Town) ->
     add_release(town)
     offered = {file.path: file for file in town.side.side.downloads}
     links = re.findall(
-        r'href="/console/([^?"]+)\?([^"]*)"', popularity(town) + town.side.publication.releases({})
+        r'href="/console/([^?"]+)\?([^"]*)"', popularity(town) + town.side.publication.releases(visit({}))
     )
     assert {path for path, _ in links} == set(offered)
     for path, query in links:
-        attachment = offered[path].make(dict(parse_qsl(query.replace("&amp;", "&"))))
+        attachment = offered[path].make(visit(dict(parse_qsl(query.replace("&amp;", "&")))))
         assert attachment.cleared.payload
         assert attachment.filename.endswith(path.rsplit(".")[-1])
         assert attachment.content_type.startswith(("text/csv", "text/html", "application/json"))
@@ -289,7 +290,7 @@ def test_the_page_of_releases_tells_states_guarantee_and_budget(town: Town) -> N
     town.hand_totals()
     town.clock.advance_to(closed())
     town.side.release(WEEK)
-    page = town.side.publication.releases({})
+    page = town.side.publication.releases(visit({}))
     assert "7.56" in page
     assert "0.0125" in page
     assert "released" in page

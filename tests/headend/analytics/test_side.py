@@ -17,6 +17,7 @@ from shared.directory import BadDirectoryError
 from shared.dsse import BadSignatureError, PayloadType, key_id, sign
 from shared.totals import BadTotalsError, read_totals
 from shared.weeks import Week
+from tests.builders import visit
 from tests.headend.analytics.builders import DIRECTORY_KEY, SETTINGS, WEEK, Town, closed, make_town, spki
 
 
@@ -181,14 +182,14 @@ def test_metrics_and_tiles_tell_participation_and_budget_but_no_cell(tmp_path: P
     town.send_genre(1)
     assert ("headend_accepted_total", {"measure": "genre", "week": "2026-W41"}, 1) in town.side.side.metrics()
     town.clock.advance_to(closed())
-    late = town.side.side.tiles(frozenset({"analyst"}))
+    late = town.side.side.tiles(visit(role="analyst"))
     assert late[0].alarm
     Jobs(town.side.side.jobs, town.clock).run_due()
-    tiles = {tile.label: tile for tile in town.side.side.tiles(frozenset({"analyst"}))}
+    tiles = {tile.label: tile for tile in town.side.side.tiles(visit(role="analyst"))}
     assert not tiles["Next release"].alarm
     assert tiles["Releases"].value == "1"
     assert tiles["Budget spent (rho)"].value == "0.0125"
-    assert town.side.side.tiles(frozenset({"admin"})) == []
+    assert town.side.side.tiles(visit(role="admin")) == []
     assert ("headend_budget_spent_rho", {}, 0.0125) in town.side.side.metrics()
     town.side.close()
 

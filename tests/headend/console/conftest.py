@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from flask import Blueprint, Flask
@@ -13,12 +14,14 @@ from markupsafe import escape
 from werkzeug.test import TestResponse
 
 from headend.console import passwords
+from headend.console.frame import Settings
 from headend.console.side import ConsoleSide, make_console
 from headend.disclosure import DisclosureError, Kind, Purpose, Recipient, clear
 from headend.kit.charts import Bar, bar_chart
-from headend.kit.jobs import Slot
-from headend.kit.side import Attachment, Download, PagePart, Side, Tile
-from shared.clock import ManualClock
+from headend.kit.jobs import JobState, Slot
+from headend.kit.runs import Run
+from headend.kit.side import Attachment, Deed, Done, Download, Group, Page, PagePart, Side, Tile, Visit
+from shared.clock import ManualClock, to_ms
 
 START = datetime(2026, 10, 12, 8, 0, tzinfo=UTC)
 PASSWORD = "correct horse battery"
@@ -30,13 +33,13 @@ POPULARITY = (FRAGMENTS / "popularity.html").read_text()
 BILL = (FRAGMENTS / "bill.html").read_text()
 
 
-def orders(args: dict[str, str]) -> str:
+def orders(visit: Visit) -> str:
     states = ("billed", "suspended", "rejected", "placed")
     rows = "".join(ROW.format(day=day, state=states[day % 4]) for day in range(1, 13))
-    return TABLE.format(account=escape(args.get("account", "")), rows=rows)
+    return TABLE.format(account=escape(visit.arg("account")), rows=rows)
 
 
-def popularity(_: dict[str, str]) -> str:
+def popularity(_: Visit) -> str:
     names = ("film drama", "news", "sport", "children", "music", "arts", "education")
     bars = [Bar(name, 30 - 4 * at, 27 - 4 * at, 33 - 4 * at) for at, name in enumerate(names)]
     bars.append(Bar("leisure", withheld="too small"))
@@ -53,12 +56,22 @@ def share_row(bar: Bar) -> str:
     return f"<tr>{name}{cells}</tr>"
 
 
-def registers(args: dict[str, str]) -> str:
-    raise DisclosureError(f"no register {args.get('name', '')}")
+def registers(visit: Visit) -> str:
+    raise DisclosureError(f"no register {visit.arg('name')}")
 
 
-def batch(args: dict[str, str]) -> Attachment:
-    recipient = Recipient(args.get("to", "billing system"))
+def account(visit: Visit) -> Page:
+    return Page("<p>records</p>", title=visit.arg("account"), about=(visit.arg("account"),))
+
+
+def credit(visit: Visit) -> Done | Page:
+    if visit.arg("step") == "preview":
+        return Page("<p>would credit</p>", about=("account-0001",))
+    return Done("/console/invoices", "INV-1", ("account-0001",))
+
+
+def batch(visit: Visit) -> Attachment:
+    recipient = Recipient(visit.arg("to") or "billing system")
     cleared = clear(b"entry;cents\n1;499\n", Kind.EXPORT_BATCH, recipient, Purpose.BILLING)
     return Attachment(cleared, "batch-1.csv", "text/csv; charset=utf-8")
 
@@ -73,17 +86,24 @@ class Bare:
     purpose: str = Purpose.BILLING
 
 
-def side(name: str, pages: list[PagePart], downloads: list[Download], tiles: dict[str, list[Tile]]) -> Side:
+def side(
+    name: str,
+    pages: list[PagePart],
+    downloads: list[Download],
+    tiles: dict[str, list[Tile]],
+    deeds: list[Deed] | None = None,
+) -> Side:
     return Side(
         name=name,
         blueprints=(Blueprint(name, __name__),),
         jobs=[],
         pages=pages,
-        tiles=lambda roles: [tile for role in roles for tile in tiles.get(role, [])],
+        tiles=lambda visit: tiles.get(visit.role, []),
         metrics=list,
         ready=lambda: None,
         close=lambda: None,
         downloads=downloads,
+        deeds=deeds or [],
     )
 
 
@@ -93,15 +113,16 @@ def sides() -> list[Side]:
         Tile("Orders received", "12,408", "11,902 billed"),
         Tile("Not yet due", "EUR 1,204.50", "301 orders"),
         Tile("Billed", "EUR 48,211.07", "including VAT"),
-        Tile("In suspense", "EUR 4.99", "1 order", alarm=True),
+        Tile("In suspense", "EUR 4.99", "1 order", alarm=True, href="/console/orders?state=suspended"),
         Tile("Books", "close", "25,110 entries"),
         Tile("<b>Boxes</b> & more", "<script>alert(1)</script>", '" onmouseover="x'),
     ]
     billing = side(
         "billing",
         [
-            PagePart("orders", "Orders", money, orders),
-            PagePart("invoices", "Invoices", money, lambda _: BILL),
+            PagePart("orders", "Orders", money, orders, Group.BILLING),
+            PagePart("invoices", "Invoices", money, lambda _: BILL, Group.BILLING),
+            PagePart("account", "Account", money, account),
         ],
         [
             Download("exports/batch", "Export batch", money, batch),
@@ -112,16 +133,17 @@ def sides() -> list[Side]:
                 "exports/split",
                 "A header in a name",
                 money,
-                lambda args: Attachment(batch(args).cleared, 'a"\r\nSet-Cookie: b.csv', "text/csv"),
+                lambda visit: Attachment(batch(visit).cleared, 'a"\r\nSet-Cookie: b.csv', "text/csv"),
             ),
         ],
         {"billing": tiles},
+        [Deed("invoices/credit", "Credit", money, credit)],
     )
     analytics = side(
         "analytics",
         [
-            PagePart("popularity", "Popularity", figures, popularity),
-            PagePart("registers", "Registers", frozenset({"privacy-officer"}), registers),
+            PagePart("popularity", "Popularity", figures, popularity, Group.POPULARITY),
+            PagePart("registers", "Registers", frozenset({"privacy-officer"}), registers, Group.PRIVACY),
         ],
         [],
         {role: [Tile("Latest release", "2026-W40", "640 boxes")] for role in figures},
@@ -129,11 +151,12 @@ def sides() -> list[Side]:
     return [billing, analytics]
 
 
-def jobs() -> list[tuple[str, Slot]]:
+def jobs() -> list[JobState]:
+    ran = Run("2026-W40", to_ms(START - timedelta(days=1)))
     return [
-        ("release", Slot("2026-W41", START + timedelta(days=6))),
-        ("invoices", Slot("2026-09", START - timedelta(hours=3))),
-        ("draw", Slot("2026-W43", START - timedelta(minutes=1))),
+        JobState("release", Slot("2026-W41", START + timedelta(days=6)), ran, failed=False),
+        JobState("invoices", Slot("2026-09", START - timedelta(hours=3)), None, failed=False),
+        JobState("draw", Slot("2026-W43", START - timedelta(minutes=1)), ran, failed=False),
     ]
 
 
@@ -193,13 +216,8 @@ def make_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make
 
     def make(*, simulated: bool = False, secure: bool = False) -> Stage:
         clock, steered = ManualClock(START), ManualClock(START)
-        console = make_console(
-            tmp_path / "console.sqlite",
-            real_clock=clock,
-            installation_clock=steered,
-            simulated=simulated,
-            secure_cookies=secure,
-        )
+        settings = Settings(clock, steered, simulated, secure, ZoneInfo("Europe/Amsterdam"))
+        console = make_console(tmp_path / "console.sqlite", settings)
         made.append(console)
         for name, role in PEOPLE.items():
             console.operators.add_operator(name, role, PASSWORD, must_change=False)
