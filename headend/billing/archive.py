@@ -56,6 +56,7 @@ TABLES = (
     "reporting",
     "grants",
     "alarms",
+    "requests",
     "audit",
 )
 """The tables that can have rows about an account."""

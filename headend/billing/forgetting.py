@@ -6,7 +6,7 @@ See headend.billing.store.
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
-from headend.billing.rows import AnnexRow, Link, OrderRow
+from headend.billing.rows import AnnexRow, AuditLine, Link, OrderRow, RequestState, SubscriberRequest
 
 START = (0, 0)
 """The place before the first stored message."""
@@ -35,6 +35,15 @@ class Emptied(NamedTuple):
     orders: int
     entries: int
     disputes: int
+
+
+class Standing(NamedTuple):
+    """Signed messages, annexes and evidence that stand, and when the oldest message came (Unix ms)."""
+
+    messages: int
+    titles: int
+    evidence: int
+    oldest_ms: int | None
 
 
 class ForgettingTx(Protocol):
@@ -114,7 +123,47 @@ class ForgettingTx(Protocol):
         """Delete alarms raised before an instant; gives how many, at most `limit`."""
         ...
 
+    # --- what subscribers ask
+    def add_request(self, request: SubscriberRequest) -> int:
+        """Store a subscriber's request; gives its number, which replaces the one it came with."""
+        ...
+
+    def request(self, number: int) -> SubscriberRequest:
+        """One request; raises NotFoundError."""
+        ...
+
+    def requests(
+        self, state: RequestState | None, account: str | None, limit: int
+    ) -> list[SubscriberRequest]:
+        """Requests: open ones the nearest deadline first, then the others, newest first."""
+        ...
+
+    def open_requests(self) -> tuple[int, int | None]:
+        """How many requests are open, and the nearest deadline."""
+        ...
+
+    def set_request(self, request: SubscriberRequest) -> None:
+        """Move a request on: its deadline, state, who decided when, and the note."""
+        ...
+
+    def forget_requests(self, before_ms: int, limit: int) -> int:
+        """Delete requests decided before an instant; gives how many, at most `limit`."""
+        ...
+
+    # --- the audit
+    def audit_lines(self, ref: str, who: str, before: int | None, limit: int) -> list[AuditLine]:
+        """Lines of the audit below a number, newest first; of one reference or person if that is named."""
+        ...
+
+    def audit_chain(self) -> Iterator[AuditLine]:
+        """The whole audit, oldest first."""
+        ...
+
     # --- what there is about an account
+    def standing(self) -> Standing:
+        """What title detail stands now, over all accounts."""
+        ...
+
     def boxes_of(self, account: str) -> list[str]:
         """Every box that an account ever had, in order."""
         ...

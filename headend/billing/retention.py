@@ -149,6 +149,7 @@ def _empty_books(store: BillingStore, now_ms: int, zone: ZoneInfo) -> Counter[st
     store.write(lambda tx: tx.move_horizon(ALLOWED, horizon))
     gone = _empty_documents(store, horizon) + _empty_outcomes(store, horizon)
     gone += _count("alarms", store, lambda tx: tx.forget_alarms(horizon, AT_A_TIME))
+    gone += _count("requests", store, lambda tx: tx.forget_requests(horizon, AT_A_TIME))
     store.write(lambda tx: tx.move_horizon(EMPTIED, horizon))
     return gone
 

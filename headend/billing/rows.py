@@ -275,6 +275,49 @@ class Dispute:
     note: str | None
 
 
+class RequestKind(StrEnum):
+    """What a subscriber can ask of those who keep records (GDPR articles 15 and 17)."""
+
+    ACCESS = "access"
+    ERASURE = "erasure"
+
+
+class RequestState(StrEnum):
+    """Where a subscriber's request stands."""
+
+    OPEN = "open"
+    ANSWERED = "answered"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True)
+class SubscriberRequest:
+    """What a subscriber has asked, by when it is to be answered, and how it was; `note` says why not."""
+
+    request: int
+    account: AccountId
+    kind: RequestKind
+    received_ms: int
+    deadline_ms: int
+    state: RequestState
+    decided_ms: int | None
+    who: str
+    note: str
+
+
+@dataclass(frozen=True)
+class AuditLine:
+    """One line of billing's audit: who did what to which account, box, order, bill or batch."""
+
+    line: int
+    at_ms: int
+    who: str
+    what: str
+    ref: str
+    detail: str
+    hash: str
+
+
 @dataclass(frozen=True)
 class MonthTotals:
     """Orders of one usage month in one state: how many, their payable cents, and cents credited since."""

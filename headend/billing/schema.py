@@ -3,6 +3,7 @@
 import sqlite_utils
 from sqlite_utils.migrations import Migrations
 
+from headend.kit import chain
 from headend.kit.storage import StorageError
 
 migrations = Migrations("billing")
@@ -186,6 +187,19 @@ _AGE = {
 }
 
 
+_REQUESTS = """
+CREATE TABLE requests (
+    request INTEGER PRIMARY KEY, account TEXT NOT NULL REFERENCES accounts (account), kind TEXT NOT NULL,
+    received_ms INTEGER NOT NULL, deadline_ms INTEGER NOT NULL, state TEXT NOT NULL, decided_ms INTEGER,
+    who TEXT NOT NULL, note TEXT NOT NULL
+) STRICT;
+CREATE INDEX requests_by_account ON requests (account);
+CREATE INDEX requests_open ON requests (deadline_ms) WHERE state = 'open';
+CREATE INDEX requests_decided ON requests (decided_ms) WHERE decided_ms IS NOT NULL;
+CREATE INDEX audit_by_who ON audit (who, line);
+"""
+
+
 def _statements(script: str) -> list[str]:
     parts, current = [], ""
     for line in script.splitlines():
@@ -233,3 +247,18 @@ def tables_with_books_in_columns(db: sqlite_utils.Database) -> None:
     for table in _FORGETTABLE:
         _guard(db, table, "DELETE")
         _guard(db, table, "UPDATE", _only_emptied(db, table))
+
+
+@migrations()
+def requests_and_a_chained_audit(db: sqlite_utils.Database) -> None:
+    """What subscribers ask, with deadlines; and each line of the audit carries the hash of those before."""
+    for statement in _statements(_REQUESTS):
+        db.execute(statement)
+    db.execute("ALTER TABLE audit ADD COLUMN hash TEXT NOT NULL DEFAULT ''")
+    db.execute("DROP TRIGGER audit_no_update")
+    before = chain.GENESIS
+    rows = db.execute("SELECT line, at_ms, who, what, ref, detail FROM audit ORDER BY line").fetchall()
+    for row in rows:
+        before = chain.link(before, tuple(row))
+        db.execute("UPDATE audit SET hash = ? WHERE line = ?", (before, row[0]))
+    _guard(db, "audit", "UPDATE")

@@ -12,9 +12,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask import Blueprint, Response, request
 
 from headend.billing import accounts, issuing, orders, pages, reconcile
+from headend.billing.answering import Requests
+from headend.billing.formats.registry import BatchChangedError
 from headend.billing.invoices import raise_month
 from headend.billing.issuer_directory import make_issuer_directory
 from headend.billing.issuing import Issuer, TokenKeys
+from headend.billing.officer import Officer
+from headend.billing.proving import NoSuchOrderError, NotClosedError, prove
 from headend.billing.pull import make_pull
 from headend.billing.refusals import BoxMismatchError, NotPublishedError, UnknownEpochError
 from headend.billing.retention import job_retention
@@ -75,6 +79,8 @@ class BillingSide:
         self.keys = TokenKeys(setup.keys)
         self.issuer = Issuer(self.store, self.keys, setup.clock, setup.zone, setup.taken)
         self.tally = Tally()
+        officer = Officer(self.store, self.now_ms, setup.zone)
+        answering = Requests(self.store, self.now_ms, setup.zone, self.prove_closed)
         self.side = Side(
             name="billing",
             blueprints=(self._blueprint(), self._pull(), self._issuer_directory()),
@@ -85,8 +91,13 @@ class BillingSide:
                 self._job_gaps(),
                 job_retention(self.store, setup.clock, setup.zone),
             ],
-            pages=pages.make_pages(self.store),
-            tiles=lambda visit: pages.tiles(self.store.read(), visit, self.now_ms()),
+            pages=[*pages.make_pages(self.store), *officer.pages(), *answering.pages()],
+            deeds=[*officer.deeds(), *answering.deeds()],
+            downloads=answering.downloads(),
+            tiles=lambda visit: [
+                *pages.tiles(self.store.read(), visit, self.now_ms()),
+                *officer.tiles(visit),
+            ],
             metrics=self._metrics,
             ready=self._ready,
             close=self.close,
@@ -259,6 +270,13 @@ class BillingSide:
                 reconcile.raise_gap_alarms(tx, self.now_ms())
 
         self.store.write(work)
+
+    def prove_closed(self, ref: str) -> bytes | None:
+        """The proof of an order (box/epoch/seq); None while no closed batch proves it."""
+        try:
+            return prove(self.store.read(), ref, self.setup.billing_key)
+        except (NotClosedError, NoSuchOrderError, BatchChangedError):
+            return None
 
     # --- what the composition root asks for
     def token_keys(self, week: Week) -> dict[str, bytes]:

@@ -11,6 +11,7 @@ from headend.billing.rows import (
     Account,
     Alarm,
     AnnexRow,
+    AuditLine,
     Box,
     ChainEnd,
     Link,
@@ -21,6 +22,7 @@ from headend.billing.schema import migrations
 from headend.billing.sqlite_books import SqliteBooksTx, columns, found, values_of
 from headend.billing.sqlite_forgetting import SqliteForgettingTx
 from headend.billing.store import BillingTx
+from headend.kit import chain
 from headend.kit.runs import Run
 from headend.kit.storage import Storage
 from shared.named import GENESIS, AccountId, BoxId, Offer, Promotion
@@ -353,7 +355,10 @@ class SqliteBillingTx(SqliteBooksTx, SqliteForgettingTx):
         return self._all(Alarm, f"SELECT {columns(Alarm)} FROM alarms ORDER BY alarm DESC LIMIT ?", limit)
 
     def add_audit(self, at_ms: int, who: str, what: str, ref: str, detail: str) -> None:
-        self._insert("audit", "at_ms, who, what, ref, detail", (at_ms, who, what, ref, detail))
+        last = self._db.execute("SELECT line, hash FROM audit ORDER BY line DESC LIMIT 1").fetchone()
+        number, before = (1, chain.GENESIS) if last is None else (last[0] + 1, last[1])
+        values = (number, at_ms, who, what, ref, detail)
+        self._insert("audit", columns(AuditLine), (*values, chain.link(before, values)))
 
     def add_tally(self, counts: dict[str, int]) -> None:
         self._db.executemany(

@@ -4,9 +4,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from headend.billing.forgetting import Emptied, Evidence, Placed
-from headend.billing.rows import AnnexRow, Link, NotFoundError, OrderRow, OrderState
-from headend.billing.sqlite_books import SqliteTx, columns
+from headend.billing.forgetting import Emptied, Evidence, Placed, Standing
+from headend.billing.rows import (
+    AnnexRow,
+    AuditLine,
+    Link,
+    NotFoundError,
+    OrderRow,
+    OrderState,
+    RequestKind,
+    RequestState,
+    SubscriberRequest,
+)
+from headend.billing.sqlite_books import SqliteTx, columns, found, values_of
 
 _ORDER = ", ".join(f"orders.{name}" for name in columns(OrderRow).split(", "))
 _PLACE = "box = ? AND epoch = ? AND seq = ?"
@@ -42,6 +52,7 @@ _ABOUT = {
     "reporting": _THEIRS,
     "grants": _THEIRS,
     "alarms": f"account = ?1 OR (account = '' AND box IN ({_HELD}))",
+    "requests": _THEIRS,
     "audit": f"ref = ?1 OR ref IN ({_HELD}) OR ref IN ({_ORDERED}) OR ref IN ({_BILLS})",
 }
 """By table, which of its rows are about an account; a table that is not here has nobody in it."""
@@ -162,7 +173,74 @@ class SqliteForgettingTx(SqliteTx):
         )
         return self._db.execute(sql, (before_ms, limit)).rowcount
 
+    # --- what subscribers ask
+    def add_request(self, request: SubscriberRequest) -> int:
+        names = columns(SubscriberRequest, ("request",))
+        self._insert("requests", names, values_of(request)[1:])
+        return int(self._db.execute("SELECT last_insert_rowid()").fetchone()[0])
+
+    def request(self, number: int) -> SubscriberRequest:
+        sql = f"SELECT {columns(SubscriberRequest)} FROM requests WHERE request = ?"
+        return found(self._one(_request, sql, number), "request", str(number))
+
+    def requests(
+        self, state: RequestState | None, account: str | None, limit: int
+    ) -> list[SubscriberRequest]:
+        sql = (
+            f"SELECT {columns(SubscriberRequest)} FROM requests WHERE (?1 IS NULL OR state = ?1) "
+            "AND (?2 IS NULL OR account = ?2) ORDER BY state <> 'open', "
+            "CASE state WHEN 'open' THEN deadline_ms ELSE -decided_ms END, request LIMIT ?3"
+        )
+        return list(self._all(_request, sql, state, account, limit))
+
+    def open_requests(self) -> tuple[int, int | None]:
+        sql = "SELECT count(*), min(deadline_ms) FROM requests WHERE state = 'open'"
+        return self._one(lambda n, nearest: (n, nearest), sql) or (0, None)
+
+    def set_request(self, request: SubscriberRequest) -> None:
+        self._db.execute(
+            "UPDATE requests SET deadline_ms = ?, state = ?, decided_ms = ?, who = ?, note = ? "
+            "WHERE request = ?",
+            (
+                request.deadline_ms,
+                request.state,
+                request.decided_ms,
+                request.who,
+                request.note,
+                request.request,
+            ),
+        )
+
+    def forget_requests(self, before_ms: int, limit: int) -> int:
+        sql = (
+            "DELETE FROM requests WHERE request IN (SELECT request FROM requests "
+            "WHERE decided_ms < ? ORDER BY request LIMIT ?)"
+        )
+        return self._db.execute(sql, (before_ms, limit)).rowcount
+
+    # --- the audit
+    def audit_lines(self, ref: str, who: str, before: int | None, limit: int) -> list[AuditLine]:
+        chosen, values = [], []
+        for name, value in (("ref = ?", ref), ("who = ?", who), ("line < ?", before)):
+            if value not in {"", None}:
+                chosen.append(name)
+                values.append(value)
+        where = f"WHERE {' AND '.join(chosen)} " if chosen else ""
+        sql = f"SELECT {columns(AuditLine)} FROM audit {where}ORDER BY line DESC LIMIT ?"
+        return list(self._all(AuditLine, sql, *values, limit))
+
+    def audit_chain(self) -> Iterator[AuditLine]:
+        return self._all(AuditLine, f"SELECT {columns(AuditLine)} FROM audit ORDER BY line")
+
     # --- what there is about an account
+    def standing(self) -> Standing:
+        sql = (
+            "SELECT (SELECT count(*) FROM chain WHERE envelope IS NOT NULL), (SELECT count(*) FROM annex), "
+            "(SELECT count(*) FROM alarms WHERE evidence IS NOT NULL), "
+            "(SELECT min(received_ms) FROM chain WHERE envelope IS NOT NULL)"
+        )
+        return Standing(*self._db.execute(sql).fetchone())
+
     def boxes_of(self, account: str) -> list[str]:
         sql = "SELECT DISTINCT box FROM bindings WHERE account = ? ORDER BY box"
         return list(self._all(str, sql, account))
@@ -172,6 +250,11 @@ class SqliteForgettingTx(SqliteTx):
             raise NotFoundError(f"no rows about an account in {table!r}")
         sql = f"SELECT * FROM {table} WHERE {_ABOUT[table]} ORDER BY 1, 2, 3"
         return (dict(row) for row in self._db.execute(sql, (account,)))
+
+
+def _request(*row: Any) -> SubscriberRequest:  # noqa: ANN401 (columns of the driver)
+    request = SubscriberRequest(*row)
+    return replace(request, kind=RequestKind(request.kind), state=RequestState(request.state))
 
 
 def _placed(rowid: int, *row: Any) -> Placed:  # noqa: ANN401 (columns of the driver)

@@ -1,13 +1,11 @@
 """Subscribers' rights: an archive of all that is kept about an account, erasure, and what time takes away."""
 
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
 import click
 
 from headend.billing import erasure, retention
-from headend.billing.side import BillingSide
 from headend.cli.common import billing_of, folder_argument, json_option, print_json, print_table, told
 from headend.kit.files import write_file
 from shared.clock import from_ms
@@ -29,20 +27,10 @@ def account_archive(folder: Path, account: str, file: Path, who: str, *, proofs:
     from headend.billing.archive import Extras, archive
 
     with billing_of(folder) as billing:
-        prove = partial(_proof, billing) if proofs else None
+        prove = billing.prove_closed if proofs else None
         whole = archive(billing.store, account, Extras(who, billing.now_ms(), prove))
     write_file(file, whole.payload)
     click.echo(f"{file}: {len(whole.payload):,} bytes, for the {whole.recipient} only")
-
-
-def _proof(billing: BillingSide, ref: str) -> bytes | None:
-    from headend.billing.formats.registry import BatchChangedError
-    from headend.billing.proving import NoSuchOrderError, NotClosedError, prove
-
-    try:
-        return prove(billing.store.read(), ref, billing.setup.billing_key)
-    except (NotClosedError, NoSuchOrderError, BatchChangedError):
-        return None
 
 
 @click.command("erase")

@@ -18,6 +18,7 @@ from headend.console.guard import Guard
 from headend.console.operators import Operators
 from headend.console.pages import Pages, told
 from headend.console.people import People
+from headend.console.registers import Registers
 from headend.console.sqlite import SqliteConsole
 from headend.console.store import Action, Role
 from headend.kit.http import RefusedError, Tally
@@ -53,7 +54,7 @@ class ConsoleSide:
             name="console",
             blueprints=(self._blueprint(),),
             jobs=[],
-            pages=[*people.pages(), *auditing.pages()],
+            pages=[*Registers().pages(), *people.pages(), *auditing.pages()],
             deeds=people.deeds(),
             tiles=self._tiles,
             metrics=self._metrics,

@@ -15,7 +15,8 @@ from headend.billing.erasure import erase
 from headend.billing.exports import close_batch
 from headend.billing.invoices import raise_month
 from headend.billing.rating import Reason
-from headend.billing.rows import DisputeState, NotFoundError, OrderState
+from headend.billing.requests import receive_request
+from headend.billing.rows import DisputeState, NotFoundError, OrderState, RequestKind
 from headend.billing.sellers import set_seller
 from headend.billing.sqlite import SqliteBilling
 from headend.billing.wording import LANGUAGES, words_of
@@ -58,6 +59,8 @@ def lived(tmp_path):
     number = next(store.read().invoices(None, 1)).number
     ref = f"{box.box}/1/2"
     store.write(lambda tx: disputes.open_dispute(tx, number, ref, "we were away", BILLED_MS))
+    asked = ("dana", BILLED_MS)
+    store.write(lambda tx: receive_request(tx, "acc-1", RequestKind.ACCESS, BILLED_MS, asked))
     store.write(lambda tx: disputes.uphold(tx, 1, 399, "alice", BILLED_MS))
     store.write(lambda tx: close_batch(tx, BILLED_MS))
     store.write(lambda tx: tx.draw_reporting("2026-W45", "acc-1", box.box))

@@ -1,0 +1,150 @@
+"""Subscribers' requests (GDPR articles 12, 15 and 17): received, answered in time, or refused with a reason.
+
+A request is to be answered within one month of its receipt; where that is needed, within two further months,
+of which the subscriber is told, with reasons, within the first (article 12(3)). A month ends with the last
+hour of the day of the same number, or of the month's last day (Regulation 1182/71, article 3(2)(c)).
+"""
+
+import calendar
+from dataclasses import replace
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from headend.billing import erasure
+from headend.billing.erasure import Erasure
+from headend.billing.rows import RequestKind, RequestState, SubscriberRequest
+from headend.billing.store import BillingTx
+from shared.clock import from_ms, to_ms
+from shared.errors import StbError
+
+MONTHS, EXTENDED_MONTHS = 1, 3
+_MONTHS_OF_YEAR = 12
+
+
+class BadRequestError(StbError):
+    """A request that cannot be received or moved on in this way; the message says why."""
+
+
+def months_later(at_ms: int, months: int, zone: ZoneInfo) -> int:
+    """The end of a period of months that an instant begins, in Unix milliseconds; exclusive.
+
+    >>> from shared.clock import from_ms
+    >>> zone = ZoneInfo("Europe/Amsterdam")
+    >>> from_ms(months_later(1_738_314_000_000, 1, zone)).astimezone(zone).isoformat()  # 31 January 2025
+    '2025-03-01T00:00:00+01:00'
+    """
+    day = from_ms(at_ms).astimezone(zone).date()
+    number = day.month - 1 + months
+    year, month = day.year + number // _MONTHS_OF_YEAR, number % _MONTHS_OF_YEAR + 1
+    last = min(day.day, calendar.monthrange(year, month)[1])
+    after = date(year, month, last) + timedelta(days=1)
+    return to_ms(datetime.combine(after, time(), tzinfo=zone))
+
+
+def receive_request(
+    tx: BillingTx, account: str, kind: RequestKind, received_ms: int, said: tuple[str, int]
+) -> SubscriberRequest:
+    """Note what a subscriber has asked, and when; `said` is who notes it, and now (Unix milliseconds).
+
+    Raises:
+        NotFoundError: no such account.
+        BadRequestError: it was received after now, or the same is being answered already.
+    """
+    who, now_ms = said
+    holder = tx.account(account)
+    if received_ms > now_ms:
+        raise BadRequestError("A request cannot have been received in the future.")
+    if any(one.kind is kind for one in tx.requests(RequestState.OPEN, account, 100)):
+        raise BadRequestError("The same request of this account is open already.")
+    request = SubscriberRequest(
+        request=0,
+        account=holder.account,
+        kind=kind,
+        received_ms=received_ms,
+        deadline_ms=months_later(received_ms, MONTHS, ZoneInfo(holder.zone)),
+        state=RequestState.OPEN,
+        decided_ms=None,
+        who=who,
+        note="",
+    )
+    numbered = tx.request(tx.add_request(request))
+    tx.add_audit(now_ms, who, "request received", holder.account, f"{kind} {numbered.request}")
+    return numbered
+
+
+def extend_request(tx: BillingTx, number: int, why: str, said: tuple[str, int]) -> SubscriberRequest:
+    """Take two further months, once, within the first; the subscriber has to be told why.
+
+    Raises:
+        NotFoundError: no such request.
+        BadRequestError: it is not open, was extended before, or its first month is over.
+    """
+    who, now_ms = said
+    request = _open(tx, number)
+    deadline_ms = months_later(
+        request.received_ms, EXTENDED_MONTHS, ZoneInfo(tx.account(request.account).zone)
+    )
+    if request.deadline_ms == deadline_ms:
+        raise BadRequestError("This request was extended before.")
+    if now_ms >= request.deadline_ms:
+        raise BadRequestError("The first month is over; a request is extended within it.")
+    tx.set_request(replace(request, deadline_ms=deadline_ms, note=why))
+    tx.add_audit(now_ms, who, "request extended", request.account, f"{request.kind} {number}: {why}")
+    return tx.request(number)
+
+
+def answer_request(tx: BillingTx, number: int, said: tuple[str, int]) -> SubscriberRequest:
+    """Note that a request has been answered.
+
+    Raises:
+        NotFoundError: no such request.
+        BadRequestError: it is not open.
+    """
+    return _decide(tx, _open(tx, number), RequestState.ANSWERED, "", said)
+
+
+def refuse_request(tx: BillingTx, number: int, why: str, said: tuple[str, int]) -> SubscriberRequest:
+    """Note that a request is refused, and why (article 12(5)).
+
+    Raises:
+        NotFoundError: no such request.
+        BadRequestError: it is not open, or nothing says why.
+    """
+    if not why.strip():
+        raise BadRequestError("A refusal says why.")
+    return _decide(tx, _open(tx, number), RequestState.REFUSED, why, said)
+
+
+def erase_on_request(
+    tx: BillingTx, number: int, said: tuple[str, int], *, give_up_bought: bool = False
+) -> Erasure:
+    """Erase what may go of the account that asked, and note the request as answered.
+
+    Raises:
+        NotFoundError: no such request.
+        BadRequestError: it is not open, or does not ask for erasure.
+    """
+    who, now_ms = said
+    request = _open(tx, number)
+    if request.kind is not RequestKind.ERASURE:
+        raise BadRequestError("This request does not ask for erasure.")
+    done = erasure.erase(tx, request.account, who, now_ms, give_up_bought=give_up_bought)
+    _decide(tx, request, RequestState.ANSWERED, "", said)
+    return done
+
+
+def _open(tx: BillingTx, number: int) -> SubscriberRequest:
+    request = tx.request(number)
+    if request.state is not RequestState.OPEN:
+        raise BadRequestError("This request has been decided.")
+    return request
+
+
+def _decide(
+    tx: BillingTx, request: SubscriberRequest, state: RequestState, note: str, said: tuple[str, int]
+) -> SubscriberRequest:
+    who, now_ms = said
+    tx.set_request(replace(request, state=state, decided_ms=now_ms, who=who, note=note or request.note))
+    detail = f"{request.kind} {request.request}" + (f": {note}" if note else "")
+    tx.add_audit(now_ms, who, f"request {state}", request.account, detail)
+    return tx.request(request.request)
