@@ -119,6 +119,7 @@ class SigningBox:
     prev: str = GENESIS
     sent: list[bytes] = field(default_factory=list)
     issued_ms: int = NOW_MS
+    serial: str = "SN-0001"
 
     def enrolled(self, renew: str | None = None) -> "SigningBox":
         code = self.store.write(
@@ -130,7 +131,7 @@ class SigningBox:
 
     def enrolment(self, code: str) -> bytes:
         public = dsse.public_to_text(self.key.public_key())
-        message = Enrol(code=code, serial="SN-0001", public_key=public)
+        message = Enrol(code=code, serial=self.serial, public_key=public)
         return self.sign(encode(message), dsse.key_id(self.key.public_key()))
 
     def sign(self, payload: bytes, keyid: str | None = None) -> bytes:

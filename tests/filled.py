@@ -102,7 +102,7 @@ def fill_billing(headend: Headend) -> None:
         name, area = f"nl-{n:04}", f"{areas[5 * n % len(areas)]}11"
         who = account(name, postal_area=area, language=("nl", "en", "fr")[n % 3], created_ms=OCTOBER_MS)
         store.write(lambda tx, who=who: tx.add_account(who))
-        box = SigningBox(store, name, issued_ms=OCTOBER_MS)
+        box = SigningBox(store, name, issued_ms=OCTOBER_MS, serial=f"SN-{n:04}")
         boxes.append(box.enrolled())
     evenings = sorted(
         (OCTOBER_MS + ((n * 5 + k * 11) % 48) * DAY + (n % 5) * HOUR, n, k)

@@ -2,13 +2,15 @@
 
     python -m tests.words        # bring the .po files in step with the code: new messages come untranslated
 
-Messages are found in calls of `text`, `html`, `plural`, `_` and `N_`, in Python and in templates. The first
-sentence of each refusal is one too, if a .po file has it.
+Messages are found in calls of `text`, `html`, `plural`, `_` and `N_`, in Python and in templates; what the
+registers declare is one too, and the first sentence of each refusal that an operator can meet.
 """
 
+import importlib
 import io
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
@@ -16,6 +18,9 @@ from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po, write_po
 
 import headend
+from headend.disclosure import Kind, Purpose, Recipient
+from shared.errors import StbError
+from shared.field_register import declared, places
 
 PACKAGE = Path(headend.__file__).parent
 LOCALE = PACKAGE / "kit" / "locale"
@@ -35,6 +40,26 @@ DROPPED = tuple(
     )
 )
 """Lines of the header that would differ by the day."""
+REFUSING = (
+    "headend.analytics.publication",
+    "headend.billing.credits",
+    "headend.billing.disputes",
+    "headend.billing.documents.document",
+    "headend.billing.documents.gather",
+    "headend.billing.documents.pdf",
+    "headend.billing.exports",
+    "headend.billing.proving",
+    "headend.billing.receivers",
+    "headend.billing.rows",
+    "headend.billing.suspense",
+    "headend.console.access",
+    "headend.console.guard",
+    "headend.console.operators",
+    "headend.console.pages",
+    "headend.console.passwords",
+    "headend.kit.storage",
+)
+"""The rooms whose refusals an operator can meet."""
 OPTIONS = {"trimmed": "true", "silent": "false"}
 
 
@@ -55,7 +80,28 @@ def messages() -> dict[str | tuple[str, str], set[str]]:
             key = message if isinstance(message, str) else tuple(message[:2])
             if key:
                 found.setdefault(key, set()).add(str(path.relative_to(PACKAGE.parent)))
+    for key, place in chain(declared_words(), refusals()):
+        found.setdefault(key, set()).add(place)
     return found
+
+
+def declared_words() -> Iterator[tuple[str, str]]:
+    """What the registers declare and the disclosure table names: it is shown as it stands, translated."""
+    for place in places():
+        for entry in declared(place).values():
+            for text in (entry.purpose, entry.basis, entry.retention, *entry.recipients):
+                yield text, f"shared/fields/{place}.toml"
+    for names in (Kind, Recipient, Purpose):
+        for name in names:
+            yield name.value, "headend/disclosure.py"
+
+
+def refusals() -> Iterator[tuple[str, str]]:
+    """The first sentence of each refusal that an operator can meet."""
+    for module in REFUSING:
+        for kind in vars(importlib.import_module(module)).values():
+            if isinstance(kind, type) and issubclass(kind, StbError) and kind.__module__ == module:
+                yield (kind.__doc__ or "").split("\n")[0], module.replace(".", "/") + ".py"
 
 
 def read(code: str) -> Catalog:
@@ -70,13 +116,9 @@ def refreshed(code: str) -> bytes:
         read(code),
         Catalog(locale=code, header_comment=f"# What the console says, in {code}.", fuzzy=False),
     )
-    for key, places in sorted(messages().items(), key=str):
+    for key, said_in in sorted(messages().items(), key=str):
         known = old.get(key if isinstance(key, str) else key[0])
-        new.add(key, known.string if known else "", locations=[(place, 0) for place in sorted(places)])
-    for one in old:
-        # Sentences of refusals are not found by a call's name; see Language.refusal.
-        if one.id and "refusal" in one.auto_comments:
-            new.add(one.id, one.string, auto_comments=["refusal"])
+        new.add(key, known.string if known else "", locations=[(place, 0) for place in sorted(said_in)])
     out = io.BytesIO()
     new.creation_date = new.revision_date = None
     write_po(out, new, width=110, include_lineno=False, sort_output=True, omit_header=False)

@@ -17,7 +17,7 @@ from headend.billing.kept import kept_about
 from headend.billing.officer import LINES, OFFICER
 from headend.billing.rows import NotFoundError, RequestKind, RequestState, SubscriberRequest
 from headend.billing.store import BillingStore, BillingTx
-from headend.billing.worded import GROUNDS, KINDS, STATES, STAYS
+from headend.billing.worded import GROUNDS, KINDS, STATES, STAYS, UNTIL
 from headend.kit import pages
 from headend.kit.language import N_
 from headend.kit.side import Attachment, Deed, Done, Download, Group, Page, PagePart, Visit
@@ -127,6 +127,7 @@ class Requests:
             states=STATES,
             stays=STAYS,
             grounds=GROUNDS,
+            until=UNTIL,
             stand=kept_about(look, found.account, self._now_ms()).stays,
         )
         title = visit.language.text("Request {number}", number=found.request)
@@ -181,7 +182,7 @@ class Requests:
         """
         found = self._asked(visit)
         if found.kind is not RequestKind.ACCESS or found.state is not RequestState.OPEN:
-            raise requests.BadRequestError("This request does not ask for an archive any more.")
+            raise requests.BadRequestError(N_("This request does not ask for an archive any more."))
         extras = Extras(visit.who, self._now_ms(), self._prove)
         whole = archive(self._store, found.account, extras)
         return Attachment(whole, f"archive-{found.account}.zip", "application/zip", (found.account,))

@@ -7,7 +7,7 @@ from headend.billing import retention
 from headend.billing.kept import kept_about
 from headend.billing.rows import AuditLine, NotFoundError
 from headend.billing.store import BillingStore
-from headend.billing.worded import GROUNDS, KINDS, STATES, STAYS
+from headend.billing.worded import GROUNDS, KINDS, STATES, STAYS, UNTIL
 from headend.kit import chain, pages
 from headend.kit.language import N_
 from headend.kit.side import Deed, Group, Page, PagePart, Tile, Visit
@@ -86,6 +86,7 @@ class Officer:
             missing=missing,
             stays=STAYS,
             grounds=GROUNDS,
+            until=UNTIL,
             requests=look.requests(None, account, LINES) if found else [],
             lines=look.audit_lines(account, "", None, LINES) if found else [],
             kinds=KINDS,

@@ -14,6 +14,7 @@ from headend.billing import erasure
 from headend.billing.erasure import Erasure
 from headend.billing.rows import RequestKind, RequestState, SubscriberRequest
 from headend.billing.store import BillingTx
+from headend.kit.language import N_
 from shared.clock import from_ms, to_ms
 from shared.errors import StbError
 
@@ -53,9 +54,9 @@ def receive_request(
     who, now_ms = said
     holder = tx.account(account)
     if received_ms > now_ms:
-        raise BadRequestError("A request cannot have been received in the future.")
+        raise BadRequestError(N_("A request cannot have been received in the future."))
     if any(one.kind is kind for one in tx.requests(RequestState.OPEN, account, 100)):
-        raise BadRequestError("The same request of this account is open already.")
+        raise BadRequestError(N_("The same request of this account is open already."))
     request = SubscriberRequest(
         request=0,
         account=holder.account,
@@ -85,9 +86,9 @@ def extend_request(tx: BillingTx, number: int, why: str, said: tuple[str, int]) 
         request.received_ms, EXTENDED_MONTHS, ZoneInfo(tx.account(request.account).zone)
     )
     if request.deadline_ms == deadline_ms:
-        raise BadRequestError("This request was extended before.")
+        raise BadRequestError(N_("This request was extended before."))
     if now_ms >= request.deadline_ms:
-        raise BadRequestError("The first month is over; a request is extended within it.")
+        raise BadRequestError(N_("The first month is over; a request is extended within it."))
     tx.set_request(replace(request, deadline_ms=deadline_ms, note=why))
     tx.add_audit(now_ms, who, "request extended", request.account, f"{request.kind} {number}: {why}")
     return tx.request(number)
@@ -111,7 +112,7 @@ def refuse_request(tx: BillingTx, number: int, why: str, said: tuple[str, int]) 
         BadRequestError: it is not open, or nothing says why.
     """
     if not why.strip():
-        raise BadRequestError("A refusal says why.")
+        raise BadRequestError(N_("A refusal says why."))
     return _decide(tx, _open(tx, number), RequestState.REFUSED, why, said)
 
 
@@ -127,7 +128,7 @@ def erase_on_request(
     who, now_ms = said
     request = _open(tx, number)
     if request.kind is not RequestKind.ERASURE:
-        raise BadRequestError("This request does not ask for erasure.")
+        raise BadRequestError(N_("This request does not ask for erasure."))
     done = erasure.erase(tx, request.account, who, now_ms, give_up_bought=give_up_bought)
     _decide(tx, request, RequestState.ANSWERED, "", said)
     return done
@@ -136,7 +137,7 @@ def erase_on_request(
 def _open(tx: BillingTx, number: int) -> SubscriberRequest:
     request = tx.request(number)
     if request.state is not RequestState.OPEN:
-        raise BadRequestError("This request has been decided.")
+        raise BadRequestError(N_("This request has been decided."))
     return request
 
 

@@ -25,6 +25,19 @@ STAYS = {
     What.ALARMS: N_("Alarms, without titles"),
     What.AUDIT: N_("The audit of changes"),
 }
+UNTIL = {
+    Hold.SUSPENDED: N_("until it is decided, then the dispute period"),
+    Hold.UNBILLED: N_("until it is billed, then the dispute period"),
+    Hold.DISPUTED: N_("until the dispute is decided"),
+    Hold.WINDOW: N_("until it can be watched no more"),
+    Hold.BOUGHT: N_("until it is given up"),
+    What.ACCOUNT: N_("while the account lasts, then the tax period"),
+    What.BOX: N_("while the account lasts, then the tax period"),
+    What.TOKENS: N_("until the week has closed"),
+    What.ALARMS: N_("the tax period"),
+    What.AUDIT: N_("the tax period"),
+}
+"""Until when something stays that has no date yet."""
 GROUNDS = {
     Ground.CONTRACT: N_("contract"),
     Ground.LEGAL_OBLIGATION: N_("legal obligation"),

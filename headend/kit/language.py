@@ -70,10 +70,10 @@ class Language:
         return Markup(self.text(message)).format(**values)  # noqa: S704 (messages are this house's own)
 
     def refusal(self, error: StbError) -> str:
-        """A refusal as a person is told it: the sentence of its kind, else what it says itself."""
-        sentence = (type(error).__doc__ or "").split("\n")[0]
-        translated = self.text(sentence) if sentence else ""
-        return translated if translated != sentence else str(error) or sentence
+        """A refusal as a person is told it: its own words if they are translated, else its kind's sentence."""
+        said, sentence = str(error), (type(error).__doc__ or "").split("\n")[0]
+        translated = (self.text(one) for one in (said, sentence) if one and self.text(one) != one)
+        return next(translated, said or sentence)
 
     # --- times
     def _local(self, ms: int) -> datetime:

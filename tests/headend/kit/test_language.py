@@ -4,6 +4,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from headend.billing.requests import BadRequestError
+from headend.console.pages import NotForRoleError
 from headend.kit.language import LANGUAGES, Language, language_of
 from shared.errors import StbError
 
@@ -64,6 +66,14 @@ def test_one_thing_and_many_things_are_told_apart(code):
 )
 def test_a_length_of_time_is_told_in_its_largest_unit(ms, told):
     assert Language("en", ZONE).ago(ms) == told
+
+
+def test_a_refusal_is_told_in_the_language_by_its_own_words_or_by_its_kind():
+    words = Language("nl", ZONE)
+    own = BadRequestError("This request was extended before.")
+    kind = NotForRoleError("whatever")
+    assert words.refusal(own) == words.text("This request was extended before.") != str(own)
+    assert words.refusal(kind) == words.text("This page is not for your role.") != "whatever"
 
 
 def test_a_refusal_without_a_translation_is_told_in_its_own_words():
