@@ -70,7 +70,7 @@ class Language:
         return Markup(self.text(message)).format(**values)  # noqa: S704 (messages are this house's own)
 
     def refusal(self, error: StbError) -> str:
-        """A refusal as a person is told it: its own words if they are translated, else its kind's sentence."""
+        """A refusal as a person is told it: in its own words if those are translated, else in its kind's."""
         said, sentence = str(error), (type(error).__doc__ or "").split("\n")[0]
         translated = (self.text(one) for one in (said, sentence) if one and self.text(one) != one)
         return next(translated, said or sentence)
