@@ -41,6 +41,7 @@ Records = dict[str, list[Row]]
 TABLES = (
     "accounts",
     "boxes",
+    "sightings",
     "bindings",
     "codes",
     "epochs",
@@ -67,6 +68,10 @@ NOBODY = {
     "laws": "the terms of a country",
     "numbers": "the last number of each series",
     "sellers": "the operator",
+    "order_sums": "how many orders stand where",
+    "ledger_sums": "what the ledger comes to",
+    "batch_sums": "what batches come to",
+    "verifications": "how batches were verified",
     "export_keys": "receivers of exports",
     "acknowledgements": "receivers of exports",
     "directories": "what every box is told",

@@ -41,7 +41,22 @@ class BooksTx(Protocol):
         ...
 
     def ledger_totals(self, first: int, last: int | None) -> dict[str, int]:
-        """Cents by ledger account over entries first to last (None: the newest)."""
+        """Cents by ledger account over entries first to last (None: the newest).
+
+        Of the whole ledger, 1 to None, it is what has been added up as entries came; see `recount_ledger`.
+        """
+        ...
+
+    def recount_ledger(self) -> dict[str, int]:
+        """Cents by ledger account, added up anew over every entry: the check of the sums."""
+        ...
+
+    def batch_totals(self, batch: int) -> dict[str, int]:
+        """Cents by ledger account of a closed batch, as added up when it was closed."""
+        ...
+
+    def tail_totals(self) -> dict[str, int]:
+        """Cents by ledger account of what is in no batch yet."""
         ...
 
     # --- bills
@@ -82,7 +97,11 @@ class BooksTx(Protocol):
         ...
 
     def month_totals(self) -> Iterator[MonthTotals]:
-        """Orders by usage month and state."""
+        """Orders by usage month and state, as counted while they came and moved."""
+        ...
+
+    def recount_months(self) -> Iterator[MonthTotals]:
+        """The same counted anew over every order: the check of the sums."""
         ...
 
     # --- disputes

@@ -105,6 +105,7 @@ def _take_all(
     tx: BillingTx, signed: list[Signed], now_ms: int
 ) -> tuple[Acknowledgement, RefusedError | None]:
     head = signed[0].head
+    tx.hear(head.box, "", now_ms)
     refusal = None
     for one in signed:
         refusal = _take_one(tx, one, now_ms)

@@ -115,6 +115,29 @@ def reconcile(tx: BillingTx) -> Reconciliation:
     )
 
 
+def recounted(tx: BillingTx) -> list[str]:
+    """What the running sums say otherwise than a recount of every order and entry; empty if they agree."""
+    kept, counted = tx.ledger_totals(1, None), tx.recount_ledger()
+    faults = [
+        f"{name}: {kept[name]} cents kept, {counted[name]} counted"
+        for name in counted
+        if kept[name] != counted[name]
+    ]
+    sums = {(one.month, one.state): one for one in tx.month_totals()}
+    found = {(one.month, one.state): one for one in tx.recount_months()}
+    for place in sorted(sums.keys() | found.keys()):
+        before, after = sums.get(place), found.get(place)
+        if before != after:
+            faults.append(f"{', '.join(place)}: {_told(before)} kept, {_told(after)} counted")
+    return faults
+
+
+def _told(total: MonthTotals | None) -> str:
+    if total is None:
+        return "nothing"
+    return f"{total.orders} orders of {total.cents} cents, {total.credited_cents} credited"
+
+
 def by_month(tx: BillingTx) -> list[MonthReconciliation]:
     """The same by usage month, oldest first."""
     months: dict[str, list[MonthTotals]] = defaultdict(list)
@@ -133,9 +156,8 @@ def by_month(tx: BillingTx) -> list[MonthReconciliation]:
 
 def missing(tx: BillingTx) -> Iterator[Missing]:
     """What is missing of every box, since when."""
-    for end in tx.chain_ends():
-        if end.missing:
-            yield _missing(end)
+    for end in tx.gaps():
+        yield _missing(end)
 
 
 def _missing(end: ChainEnd) -> Missing:

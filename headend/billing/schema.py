@@ -3,6 +3,7 @@
 import sqlite_utils
 from sqlite_utils.migrations import Migrations
 
+from headend.billing import sums
 from headend.kit import chain
 from headend.kit.storage import StorageError
 
@@ -247,6 +248,17 @@ def tables_with_books_in_columns(db: sqlite_utils.Database) -> None:
     for table in _FORGETTABLE:
         _guard(db, table, "DELETE")
         _guard(db, table, "UPDATE", _only_emptied(db, table))
+
+
+@migrations()
+def sums_and_lists(db: sqlite_utils.Database) -> None:
+    """Running sums, when each box was last heard, how batches were verified, and the lists' indexes."""
+    for script in (sums.TABLES, sums.FILL, sums.INDEXES):
+        for statement in _statements(script):
+            db.execute(statement)
+    for table in ("batch_sums", "verifications"):
+        for change in ("UPDATE", "DELETE"):
+            _guard(db, table, change)
 
 
 @migrations()

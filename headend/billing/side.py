@@ -178,7 +178,7 @@ class BillingSide:
             raise BoxMismatchError("signed by another box than it speaks for")
         if look.chain_end(beat.box, beat.epoch) is None:
             raise UnknownEpochError("never issued")
-        self.store.write(lambda tx: tx.tell(beat.box, beat.epoch, beat.last_seq, self.now_ms()))
+        self.store.write(lambda tx: _hear(tx, beat, self.now_ms()))
         end = look.chain_end(beat.box, beat.epoch)
         ack = Acknowledgement(beat.box, beat.epoch, end.last_seq if end else 0, look.catalogue_version())
         return json_answer(msgspec.json.encode(ack))
@@ -320,6 +320,11 @@ class BillingSide:
         return samples + [
             (f"headend_{name}", {}, sums[name]) for name in ("in_flight", "boxes_with_gaps", "ledger_sum")
         ]
+
+
+def _hear(tx: BillingTx, beat: Heartbeat, now_ms: int) -> None:
+    tx.tell(beat.box, beat.epoch, beat.last_seq, now_ms)
+    tx.hear(beat.box, beat.agent, now_ms)
 
 
 def _to_ten(number: int) -> int:

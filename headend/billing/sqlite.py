@@ -159,6 +159,21 @@ class SqliteBillingTx(SqliteBooksTx, SqliteForgettingTx):
             (seq, now_ms, box, epoch),
         )
 
+    def gaps(self) -> list[ChainEnd]:
+        # Left to itself SQLite reads every epoch, which are in this order, to save sorting the few with gaps.
+        sql = (
+            f"SELECT {columns(ChainEnd)} FROM epochs INDEXED BY epochs_with_gaps WHERE gap_ms > 0 "
+            "ORDER BY box, epoch"
+        )
+        return list(self._all(ChainEnd, sql))
+
+    def hear(self, box: str, agent: str, now_ms: int) -> None:
+        self._db.execute(
+            "UPDATE sightings SET heard_ms = max(heard_ms, ?1), "
+            "agent = CASE ?2 WHEN '' THEN agent ELSE ?2 END WHERE box = ?3",
+            (now_ms, agent, box),
+        )
+
     # --- catalogue
     def add_catalogue(
         self, version: int, envelope: bytes, offers: list[Offer], promotions: list[Promotion]
@@ -270,8 +285,8 @@ class SqliteBillingTx(SqliteBooksTx, SqliteForgettingTx):
 
     def order_totals(self) -> dict[OrderState, tuple[int, int]]:
         sql = (
-            "SELECT state, count(*), sum(price_cents - credit_cents - credited_cents) FROM orders "
-            "GROUP BY state"
+            "SELECT state, sum(orders), sum(payable - credited) FROM order_sums GROUP BY state "
+            "HAVING sum(orders) > 0"
         )
         return {OrderState(state): (n, cents) for state, n, cents in self._db.execute(sql)}
 

@@ -91,9 +91,24 @@ class SqliteBooksTx(SqliteTx):
         return self._one(Entry, f"SELECT {_ENTRY} FROM entries WHERE ref = ? AND kind = 'usage'", ref)
 
     def ledger_totals(self, first: int, last: int | None) -> dict[str, int]:
+        if (first, last) == (1, None):
+            return self._ledgers(f"SELECT {', '.join(LEDGERS)} FROM ledger_sums")
         sums = ", ".join(f"coalesce(sum({name}), 0)" for name in LEDGERS)
         sql = f"SELECT {sums} FROM entries WHERE entry >= ?1 AND (?2 IS NULL OR entry <= ?2)"
-        return dict(zip(LEDGERS, self._db.execute(sql, (first, last)).fetchone(), strict=True))
+        return self._ledgers(sql, first, last)
+
+    def recount_ledger(self) -> dict[str, int]:
+        return self.ledger_totals(0, None)
+
+    def batch_totals(self, batch: int) -> dict[str, int]:
+        return self._ledgers(f"SELECT {', '.join(LEDGERS)} FROM batch_sums WHERE batch = ?", batch)
+
+    def tail_totals(self) -> dict[str, int]:
+        less = ", ".join(f"{one} - coalesce((SELECT sum({one}) FROM batch_sums), 0)" for one in LEDGERS)
+        return self._ledgers(f"SELECT {less} FROM ledger_sums")
+
+    def _ledgers(self, sql: str, *values: object) -> dict[str, int]:
+        return dict(zip(LEDGERS, self._db.execute(sql, values).fetchone(), strict=True))
 
     # --- bills
     def next_number(self, series: str, year: int) -> int:
@@ -163,10 +178,17 @@ class SqliteBooksTx(SqliteTx):
 
     def month_totals(self) -> Iterator[MonthTotals]:
         sql = (
+            "SELECT month, state, sum(orders), sum(payable), sum(credited) FROM order_sums "
+            "GROUP BY month, state HAVING sum(orders) > 0 ORDER BY month, state"
+        )
+        return self._all(_month, sql)
+
+    def recount_months(self) -> Iterator[MonthTotals]:
+        sql = (
             "SELECT month, state, count(*), sum(price_cents - credit_cents), sum(credited_cents) "
             "FROM orders GROUP BY month, state ORDER BY month, state"
         )
-        return self._all(lambda month, state, *sums: MonthTotals(month, OrderState(state), *sums), sql)
+        return self._all(_month, sql)
 
     # --- disputes
     def add_dispute(self, dispute: Dispute) -> int:
@@ -210,6 +232,13 @@ class SqliteBooksTx(SqliteTx):
 
     def add_batch(self, batch: Batch) -> None:
         self._insert("batches", columns(Batch), values_of(batch))
+        names = ", ".join(LEDGERS)
+        sums = ", ".join(f"sum({name})" for name in LEDGERS)
+        self._db.execute(
+            f"INSERT INTO batch_sums (batch, {names}) SELECT ?, {sums} FROM entries "
+            "WHERE entry BETWEEN ? AND ?",
+            (batch.batch, batch.first_entry, batch.last_entry),
+        )
 
     def add_export_key(self, key: ExportKey) -> None:
         self._insert("export_keys", columns(ExportKey), values_of(key))
@@ -236,6 +265,10 @@ class SqliteBooksTx(SqliteTx):
     def acknowledgements(self, batch: int) -> list[BatchAcknowledgement]:
         sql = f"SELECT {columns(BatchAcknowledgement)} FROM acknowledgements WHERE batch = ? ORDER BY name"
         return list(self._all(BatchAcknowledgement, sql, batch))
+
+
+def _month(month: str, state: str, *sums: int) -> MonthTotals:
+    return MonthTotals(month, OrderState(state), *sums)
 
 
 def _dispute(*row: Any) -> Dispute:  # noqa: ANN401 (columns of the driver)

@@ -28,6 +28,7 @@ _THEIRS = "account = ?1"
 _ABOUT = {
     "accounts": _THEIRS,
     "boxes": f"account = ?1 OR box IN ({_HELD})",
+    "sightings": "box IN (SELECT box FROM boxes WHERE account = ?1)",
     "bindings": (
         "account = ?1 OR EXISTS (SELECT 1 FROM bindings before WHERE before.box = bindings.box "
         "AND before.turn = bindings.turn - 1 AND before.account = ?1)"

@@ -118,6 +118,14 @@ class BillingTx(BooksTx, ForgettingTx, Protocol):
         """The box says that it has come as far as `seq`."""
         ...
 
+    def gaps(self) -> list[ChainEnd]:
+        """The epochs of which something is missing that their box told of, by box."""
+        ...
+
+    def hear(self, box: str, agent: str, now_ms: int) -> None:
+        """The box has spoken, and runs this version of its software (empty: it did not say)."""
+        ...
+
     # --- catalogue
     def add_catalogue(
         self, version: int, envelope: bytes, offers: list[Offer], promotions: list[Promotion]

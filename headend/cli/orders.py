@@ -7,7 +7,7 @@ import click
 
 from headend.billing import disputes, suspense
 from headend.billing.pages import amount
-from headend.billing.reconcile import by_month, missing
+from headend.billing.reconcile import by_month, missing, recounted
 from headend.billing.reconcile import reconcile as sums_of
 from headend.billing.rows import Dispute, DisputeState, OrderState
 from headend.billing.side import BillingSide
@@ -199,12 +199,16 @@ def _dispute_line(row: Dispute, now_ms: int) -> list[str]:
 @json_option
 @told
 def reconcile(folder: Path, by: str, *, as_json: bool) -> None:
-    """Say where every order stands, or what is missing by box; exit 1 if the books do not close."""
+    """Say where every order stands, or what is missing by box; exit 1 if the books do not close.
+
+    Orders and entries are counted anew: the sums that the console shows have to agree.
+    """
     with billing_of(folder) as billing:
         look = billing.store.read()
         sums, months, gaps = sums_of(look), by_month(look), list(missing(look))
+        differing = recounted(look)
     if as_json:
-        told_all = asdict(sums) | {"closes": sums.closes}
+        told_all = asdict(sums) | {"closes": sums.closes, "differing": differing}
         told_all |= {"months": [asdict(month) | {"received": month.received} for month in months]}
         print_json(told_all | {"missing": [asdict(gap) for gap in gaps]})
     elif by == "month":
@@ -223,6 +227,12 @@ def reconcile(folder: Path, by: str, *, as_json: bool) -> None:
     else:
         print_table(["what", "figure"], [[name, f"{value:,}"] for name, value in asdict(sums).items()])
     if not as_json:
-        click.echo("the books close" if sums.closes else "the books DO NOT close")
-    if not sums.closes:
+        _tell_verdict(differing, closes=sums.closes)
+    if differing or not sums.closes:
         raise SystemExit(1)
+
+
+def _tell_verdict(differing: list[str], *, closes: bool) -> None:
+    for fault in differing:
+        click.echo(f"the running sums differ from a recount: {fault}")
+    click.echo("the books close" if closes and not differing else "the books DO NOT close")

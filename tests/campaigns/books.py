@@ -11,7 +11,7 @@ from collections import defaultdict
 from fractions import Fraction
 from math import floor
 
-from headend.billing.reconcile import reconcile
+from headend.billing.reconcile import reconcile, recounted
 from headend.billing.sqlite import SqliteBilling, SqliteBillingTx
 
 GENESIS = "0" * 64
@@ -54,7 +54,34 @@ def check(store: SqliteBilling) -> None:
     check_bills(db)
     check_chains(db)
     check_usage(db)
+    check_sums(db)
     assert reconcile(SqliteBillingTx(db)).closes
+    assert recounted(SqliteBillingTx(db)) == []
+
+
+def check_sums(db: sqlite3.Connection) -> None:
+    """What is added up as things happen is what adding it all up anew gives."""
+    cells = "SELECT month, state, display, orders, payable, credited FROM order_sums WHERE orders > 0"
+    counted = (
+        "SELECT month, state, display, count(*), sum(price_cents - credit_cents), sum(credited_cents) "
+        "FROM orders GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+    )
+    assert list(map(tuple, db.execute(cells + " ORDER BY 1, 2, 3"))) == list(map(tuple, db.execute(counted)))
+    empty = "SELECT count(*) FROM order_sums WHERE orders = 0 AND (payable <> 0 OR credited <> 0)"
+    assert db.execute(empty).fetchone()[0] == 0
+    names = ", ".join(LEDGERS)
+    sums = ", ".join(f"coalesce(sum({name}), 0)" for name in LEDGERS)
+    kept = tuple(db.execute(f"SELECT {names} FROM ledger_sums").fetchone())
+    assert kept == tuple(db.execute(f"SELECT {sums} FROM entries").fetchone())
+    for batch in db.execute("SELECT * FROM batches").fetchall():
+        range_of = (batch["first_entry"], batch["last_entry"])
+        whole = db.execute(f"SELECT {sums} FROM entries WHERE entry BETWEEN ? AND ?", range_of).fetchone()
+        stored = db.execute(f"SELECT {names} FROM batch_sums WHERE batch = ?", (batch["batch"],)).fetchone()
+        assert tuple(stored) == tuple(whole)
+    told = "SELECT box, released_ms IS NULL FROM boxes ORDER BY box"
+    assert list(map(tuple, db.execute("SELECT box, bound FROM sightings ORDER BY box"))) == list(
+        map(tuple, db.execute(told))
+    )
 
 
 def check_ledger(db: sqlite3.Connection) -> None:

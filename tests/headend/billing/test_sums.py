@@ -1,0 +1,127 @@
+"""Running sums, and what is known of when a box was last heard."""
+
+from pathlib import Path
+
+import pytest
+import sqlite_utils
+
+from headend.billing import exports, schema, suspense
+from headend.billing.credits import credit
+from headend.billing.invoices import raise_month
+from headend.billing.reconcile import reconcile, recounted
+from headend.billing.sqlite import SqliteBilling
+from headend.billing.suspense import Decision
+from shared.weeks import Month
+from tests.builders import DAY, HOUR, NOW_MS, SigningBox
+from tests.campaigns import books
+
+LATER = NOW_MS + 30 * DAY
+
+
+def live(store: SqliteBilling) -> SigningBox:
+    """Orders in every state, a bill, a credit note and a closed batch with a tail behind it."""
+    box = SigningBox(store).enrolled()
+    said = [box.order(), box.order("film-2", price_cents=399), box.order(price_cents=1)]
+    box.submit(*said, box.order("included", price_cents=0), box.order("film-2", price_cents=2))
+    decision = Decision("seen", "erin", NOW_MS)
+    store.write(lambda tx: suspense.reject(tx, f"{box.box}/1/5", decision))
+    store.write(lambda tx: exports.close_batch(tx, NOW_MS))
+    raise_month(store, Month(2026, 10), LATER)
+    number = next(store.read().invoices(None, 1)).number
+    store.write(lambda tx: credit(tx, number, {f"{box.box}/1/1": 100}, "correction", LATER))
+    return box
+
+
+def test_sums_follow_every_order_and_entry(store):
+    live(store)
+    books.check(store)
+    assert store.read().tail_totals() == {
+        name: cents - store.read().batch_totals(1)[name]
+        for name, cents in store.read().ledger_totals(1, None).items()
+    }
+
+
+def test_a_sum_that_went_wrong_is_told_by_a_recount(store):
+    live(store)
+    assert recounted(store.read()) == []
+    store.storage.write(lambda db: db.execute("UPDATE ledger_sums SET vat = vat + 1"))
+    store.storage.write(
+        lambda db: db.execute("UPDATE order_sums SET orders = orders + 1 WHERE state = 'billed'")
+    )
+    assert len(recounted(store.read())) == 2
+
+
+def test_an_older_database_gets_the_same_sums(store, tmp_path):
+    box = live(store)
+    kept = {
+        table: rows_of(store, table) for table in ("order_sums", "ledger_sums", "batch_sums", "sightings")
+    }
+    older(store.storage.path)
+    reopened = SqliteBilling(tmp_path / "billing.db")
+    books.check(reopened)
+    for table, rows in kept.items():
+        assert rows_of(reopened, table) == rows, table
+    SigningBox(reopened, key=box.key, box=box.box, seq=box.seq, prev=box.prev).submit(
+        SigningBox(reopened, key=box.key, box=box.box, seq=box.seq, prev=box.prev).order()
+    )
+    books.check(reopened)
+    reopened.close()
+
+
+def rows_of(store: SqliteBilling, table: str) -> list[tuple[object, ...]]:
+    rows = store.storage.read().execute(f"SELECT * FROM {table} ORDER BY 1, 2, 3").fetchall()
+    return [tuple(row) for row in rows if "orders" not in row.keys() or row["orders"]]  # noqa: SIM118 (a row)
+
+
+def older(path: Path) -> None:
+    """Take back what the newer migrations made."""
+    db = sqlite_utils.Database(path)
+    triggers = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")]
+    for name in ("orders_added", "orders_moved", "orders_removed", "entries_added", "boxes_enrolled"):
+        assert name in triggers
+        db.execute(f"DROP TRIGGER {name}")
+    db.execute("DROP TRIGGER boxes_bound")
+    for table in ("order_sums", "ledger_sums", "batch_sums", "verifications", "sightings"):
+        db.table(table).drop()
+    lists = schema.sums.INDEXES.split("CREATE INDEX ")[1:]
+    for name in (line.split()[0] for line in lists):
+        db.execute(f"DROP INDEX IF EXISTS {name}")
+    db.execute("DELETE FROM _sqlite_migrations WHERE name = 'sums_and_lists'")
+    db.conn.commit()
+    db.close()
+
+
+@pytest.mark.parametrize("table", ["batch_sums", "verifications"])
+def test_what_a_batch_came_to_is_never_changed(store, table):
+    live(store)
+    if table == "verifications":
+        store.storage.write(
+            lambda db: db.execute("INSERT INTO verifications VALUES (1, 1, 5, 'erin', 'ok', '')")
+        )
+    with pytest.raises(Exception, match="append-only"):
+        store.storage.write(lambda db: db.execute(f"DELETE FROM {table}"))
+
+
+def test_a_gap_is_known_until_it_is_filled(store, box):
+    lost, found = box.order(), box.order("film-2", price_cents=399)
+    box.submit(found)
+    (gap,) = store.read().gaps()
+    assert (gap.box, gap.missing) == (box.box, 2)
+    assert reconcile(store.read()).in_flight == 2
+    box.submit(lost, found)
+    assert store.read().gaps() == []
+
+
+def test_a_box_is_heard_by_its_orders_and_keeps_its_version(store, box):
+    def sighting() -> tuple[int, str, int]:
+        row = store.storage.read().execute("SELECT heard_ms, agent, bound FROM sightings").fetchone()
+        return tuple(row)
+
+    assert sighting() == (NOW_MS, "", 1)
+    store.write(lambda tx: tx.hear(box.box, "1.4.0", NOW_MS + HOUR))
+    box.submit(box.order(), now_ms=NOW_MS + 2 * HOUR)
+    assert sighting() == (NOW_MS + 2 * HOUR, "1.4.0", 1)
+    store.write(lambda tx: tx.release_box(box.box, NOW_MS + 3 * HOUR))
+    assert sighting()[2] == 0
+    SigningBox(store, issued_ms=NOW_MS + 4 * HOUR).enrolled(box.box)
+    assert sighting()[2] == 1
