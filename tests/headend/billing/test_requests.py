@@ -1,9 +1,11 @@
 """Subscribers' requests: received, answered in time, refused with a reason."""
 
+import sqlite3
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
+import sqlite_utils
 
 from headend.billing.requests import (
     BadRequestError,
@@ -16,6 +18,7 @@ from headend.billing.requests import (
 )
 from headend.billing.retention import forget_due
 from headend.billing.rows import NotFoundError, RequestKind, RequestState
+from headend.billing.schema import migrations
 from headend.kit import chain
 from shared.clock import from_ms, to_ms
 from tests.builders import DAY, NOW_MS
@@ -124,3 +127,19 @@ def test_billings_audit_is_a_chain(store, box):
     assert chain.follow(values).holds
     values[0][2][2] = "mallory"
     assert chain.follow(values).broken == 1
+
+
+def test_lines_of_an_audit_that_had_no_hashes_yet_are_chained_and_stay_guarded(tmp_path):
+    database = sqlite_utils.Database(tmp_path / "old.db")
+    migrations.apply(database, stop_before="requests_and_a_chained_audit")
+    for n in (1, 2, 3):
+        database.execute(
+            "INSERT INTO audit (at_ms, who, what, ref, detail) VALUES (?, 'erin', 'did', 'acc-1', ?)", (n, n)
+        )
+    migrations.apply(database)
+    rows = database.execute("SELECT line, hash, at_ms, who, what, ref, detail FROM audit ORDER BY line")
+    lines = [(row[0], row[1], (row[0], *row[2:])) for row in rows]
+    assert (chain.follow(lines).holds, chain.follow(lines).lines) == (True, 3)
+    for change in ("UPDATE audit SET who = 'mallory'", "DELETE FROM audit"):
+        with pytest.raises(sqlite3.IntegrityError):
+            database.execute(change)
