@@ -51,8 +51,8 @@ TITLES = ("The Lighthouse Keeper", "Paper Boats", "A Winter in Ghent", "Night Fe
 ACCOUNTS = 24
 
 
-def make(folder: Path, *, releases: int = 7) -> Path:
-    """A filled installation in `folder`, with four operators; `releases` weeks are released."""
+def installation(folder: Path) -> Installation:
+    """An empty simulated installation with the provinces of the Netherlands as its regions."""
     clock = folder / "clock"
     folder.mkdir(parents=True, exist_ok=True)
     ClockSteerer(clock, NOW)
@@ -66,8 +66,13 @@ def make(folder: Path, *, releases: int = 7) -> Path:
         areas=AREAS,
         first_week="2026-W41",
     )
-    installation = Installation.create(folder / "headend", settings)
-    headend = open_headend(installation)
+    return Installation.create(folder / "headend", settings)
+
+
+def make(folder: Path, *, releases: int = 7) -> Path:
+    """A filled installation in `folder`, with four operators; `releases` weeks are released."""
+    made = installation(folder)
+    headend = open_headend(made)
     try:
         fill_billing(headend)
         fill_analytics(headend, releases)
@@ -75,7 +80,7 @@ def make(folder: Path, *, releases: int = 7) -> Path:
             headend.console.operators.add_operator(name, role, PASSWORD, must_change=False)
     finally:
         headend.close()
-    return installation.folder
+    return made.folder
 
 
 # --- billing
