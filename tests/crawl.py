@@ -1,0 +1,46 @@
+"""Walk the console as an operator would who follows every link."""
+
+import re
+from collections import deque
+from html import unescape
+
+from flask import Flask
+from flask.testing import FlaskClient
+
+from tests.filled import PASSWORD
+
+LINK = re.compile(r'href="(/console/[^"#]*|\?[^"#]*)')
+TOKEN = re.compile(r'name="csrf" value="([^"]+)"')
+LEFT_ALONE = ("/console/static/", "/console/sign-out")
+
+
+def sign_in(app: Flask, name: str) -> FlaskClient:
+    """A client that is signed in."""
+    client = app.test_client()
+    token = TOKEN.search(client.get("/console/sign-in").text)
+    answer = client.post("/console/sign-in", data={"csrf": token[1], "name": name, "password": PASSWORD})
+    assert answer.status_code == 303, answer.text
+    return client
+
+
+def links(address: str, page: str) -> list[str]:
+    """The console's addresses that a page points to."""
+    here = address.split("?", maxsplit=1)[0]
+    found = (unescape(link) for link in LINK.findall(page))
+    return [here + link if link.startswith("?") else link for link in found]
+
+
+def walk(client: FlaskClient, most: int = 400) -> dict[str, bytes]:
+    """Everything that can be reached from the overview by links, files too; at most `most` addresses."""
+    seen: dict[str, bytes] = {}
+    waiting = deque(["/console/"])
+    while waiting and len(seen) < most:
+        address = waiting.popleft()
+        if address in seen or address.startswith(LEFT_ALONE):
+            continue
+        answer = client.get(address)
+        assert answer.status_code in {200, 303}, f"{address}: {answer.status_code} {answer.text[:300]}"
+        seen[address] = answer.data
+        if answer.content_type.startswith("text/html"):
+            waiting.extend(links(address, answer.text))
+    return seen
