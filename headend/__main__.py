@@ -4,6 +4,7 @@ import click
 
 from headend.cli import (
     analytics,
+    audits,
     console,
     directory,
     export,
@@ -55,6 +56,7 @@ for command in (
     measures.measures,
     records.records,
     console.operator,
+    audits.audit,
 ):
     main.add_command(command)
 

@@ -216,6 +216,8 @@ def _console(installation: Installation, *, serving: bool) -> ConsoleSide:
         simulated=installation.settings.simulated,
         secure_cookies=os.environ.get(SECURE_VARIABLE) == "1",
         zone=installation.zone,
+        keys=installation.keys_of("console"),
+        name=f"Headend console, {installation.settings.issuer}",
     )
     return make_console(installation.database("console"), settings, checkpoints=serving)
 

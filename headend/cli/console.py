@@ -64,3 +64,14 @@ def operator_disable(folder: Path, name: str) -> None:
     with operators_of(folder) as operators:
         operators.disable(name)
     click.echo(f"disabled {name}")
+
+
+@operator.command("reset")
+@folder_argument
+@click.argument("name")
+@told
+def operator_reset(folder: Path, name: str) -> None:
+    """Give an operator a new password, printed once, and take their second factor away."""
+    with operators_of(folder) as operators:
+        password = operators.reset_password(name)
+    click.echo(password)

@@ -1,49 +1,60 @@
-"""Who is at the console: signing in, being recognised, signing out. Moments are of real time.
+"""Who is at the console: recognised, signed out, told to the audit. Moments are of real time.
 
-A sign-in is 32 random bytes in a cookie, of which the database holds the SHA-256 only.
+A sign-in is 32 random bytes in a cookie, of which the database holds the SHA-256 only. The bytes are renewed
+while it is in use; who comes with bytes that were renewed longer ago than two pages take has copied them.
 """
 
 import hashlib
-import ipaddress
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
-from http import HTTPStatus
+from enum import Enum
 
-from headend.console.passwords import decoy, fits
-from headend.console.store import Action, Attempts, AuditLine, ConsoleStore, ConsoleTx, Operator, SignIn
-from headend.kit.http import RefusedError
+from headend.console.lockout import count_stranger
+from headend.console.store import Action, AuditLine, ConsoleStore, ConsoleTx, Cookie, Operator, SignIn
 from shared.clock import Clock, to_ms
 
-IDLE_MS = timedelta(minutes=30) // timedelta(milliseconds=1)
-LONGEST_MS = timedelta(hours=12) // timedelta(milliseconds=1)
-LOCKED_MS = timedelta(minutes=15) // timedelta(milliseconds=1)
-OPERATOR_LIMIT = 5
-ADDRESS_LIMIT = 30
+
+def length_ms(**length: int) -> int:
+    """A length of time in milliseconds."""
+    return timedelta(**length) // timedelta(milliseconds=1)
+
+
+IDLE_MS = length_ms(minutes=30)
+LONGEST_MS = length_ms(hours=12)
+RENEWED_MS = length_ms(minutes=15)
+REPLACED_MS = length_ms(seconds=60)
+"""How long a cookie that was renewed still opens: two pages may have been asked for side by side."""
 # A wall clock may be put right by a little; a sign-in from further ahead is not believed.
-_SKEW_MS = timedelta(minutes=5) // timedelta(milliseconds=1)
+SKEW_MS = length_ms(minutes=5)
 _SECRET_BYTES = 32
-_IPV6 = 6
 NOBODY = "(unknown name)"
 
 
-class SignInRefusedError(RefusedError):
-    """Name and password do not fit, the operator is disabled, or there were too many attempts.
+class Stranger(Enum):
+    """Why a cookie opens nothing: there is none, it was never made here, its time is over, it was copied."""
 
-    One refusal for all of these, so that it tells nobody which names exist.
-    """
-
-    name = "sign-in"
-    status = HTTPStatus.FORBIDDEN
+    NONE = "none"
+    UNKNOWN = "unknown"
+    OVER = "over"
+    COPIED = "copied"
 
 
 @dataclass(frozen=True)
 class Signed:
-    """An operator at work."""
+    """An operator at work; `cookie` is what they came with, `lacks_factor` that their role needs one."""
 
     operator: Operator
     sign_in: SignIn
+    cookie: Cookie
+    has_factor: bool
+    lacks_factor: bool
+
+    @property
+    def held(self) -> bool:
+        """Whether something has to be done about the sign-in itself before anything is seen."""
+        return self.operator.must_change or self.lacks_factor
 
 
 def secret(random_bytes: Callable[[int], bytes]) -> str:
@@ -63,59 +74,79 @@ class Access:
         self._store = store
         self._clock = clock
         self._random = random_bytes
-        decoy()
 
     def now_ms(self) -> int:
         """Real time in Unix milliseconds."""
         return to_ms(self._clock.now())
 
-    def sign_in(self, name: str, password: str, address: str) -> tuple[str, SignIn]:
-        """Begin a sign-in; gives what the cookie holds, and the sign-in.
-
-        Raises:
-            SignInRefusedError: it may not; nothing but the count of attempts and the audit changed.
-        """
-        operator = self.check_password(name, password, address)
-        cookie = secret(self._random)
-        started = SignIn(hashed(cookie), name, secret(self._random), self.now_ms(), self.now_ms())
-        self._store.write(lambda tx: self._begin(tx, operator, started))
-        return cookie, started
-
-    def check_password(self, name: str, password: str, address: str) -> Operator:
-        """The operator of that name and password; every attempt counts until it has proved good.
-
-        Raises:
-            SignInRefusedError: no such operator, another password, disabled, or too many attempts.
-        """
-        keys = ((_operator_key(name), OPERATOR_LIMIT), (_address_key(address), ADDRESS_LIMIT))
-        # Counted before the password is looked at, so that guesses sent side by side all count.
-        self._store.write(lambda tx: self._count_attempt(tx, keys))
-        operator = self._store.read().operator(name)
-        usable = operator is not None and not operator.disabled
-        if not fits(operator.password_hash if operator else None, password) or operator is None or not usable:
-            self.audit(name if operator else NOBODY, Action.SIGN_IN_REFUSED)
-            raise SignInRefusedError("wrong name or password")
-        self._store.write(lambda tx: _forgive(tx, name, address))
-        return operator
-
-    def recognise(self, cookie: str) -> Signed | None:
-        """Whose cookie that is, unless the sign-in has ended, has idled or is too old."""
+    # --- recognised
+    def recognise(self, value: str) -> Signed | Stranger:
+        """Whose cookie that is; a cookie that was copied ends its sign-in, and the audit says so."""
+        if not value:
+            return Stranger.NONE
         look = self._store.read()
-        sign_in = look.sign_in(hashed(cookie))
-        if sign_in is None or not self._alive(sign_in):
-            return None
+        cookie = look.cookie(hashed(value))
+        sign_in = None if cookie is None else look.sign_in(cookie.sign_in)
+        if cookie is None or sign_in is None:
+            return Stranger.UNKNOWN
         operator = look.operator(sign_in.operator)
-        return None if operator is None or operator.disabled else Signed(operator, sign_in)
+        if not self._alive(sign_in) or operator is None or operator.disabled:
+            return Stranger.OVER
+        if cookie.replaced_ms is not None and self.now_ms() - cookie.replaced_ms > REPLACED_MS:
+            self._end(sign_in, Action.COOKIE_COPIED, "the sign-in has been ended")
+            return Stranger.COPIED
+        has_factor = look.second_factor(operator.name) is not None
+        lacks = not has_factor and operator.role in look.required_factors()
+        return Signed(operator, sign_in, cookie, has_factor, lacks)
 
-    def sign_out(self, signed: Signed) -> None:
-        """End this sign-in."""
+    def renew(self, signed: Signed) -> str | None:
+        """A new value for the cookie where it is time for one; the old one opens for a minute more."""
+        if signed.cookie.replaced_ms is not None or self.now_ms() - signed.cookie.made_ms < RENEWED_MS:
+            return None
+        value = secret(self._random)
+
+        def work(tx: ConsoleTx) -> bool:
+            found = tx.cookie(signed.cookie.id_hash)
+            if found is None or found.replaced_ms is not None:
+                return False  # another page of this sign-in was quicker
+            tx.renew_cookie(found.id_hash, Cookie(hashed(value), found.sign_in, self.now_ms()))
+            return True
+
+        return value if self._store.write(work) else None
+
+    def refuse_stranger(self, action: Action, what: str, detail: str, address: str) -> None:
+        """Tell the audit what somebody not signed in has sent, unless that address sent too much of it."""
+        now = self.now_ms()
 
         def work(tx: ConsoleTx) -> None:
-            tx.end_sign_in(signed.sign_in.id_hash)
-            tx.write_audit(AuditLine(self.now_ms(), signed.operator.name, Action.SIGNED_OUT, "", ""))
+            if count_stranger(tx, address, now):
+                tx.write_audit(AuditLine(now, NOBODY, action, what, detail))
 
         self._store.write(work)
 
+    # --- out
+    def sign_out(self, signed: Signed) -> None:
+        """End this sign-in."""
+        self._end(signed.sign_in, Action.SIGNED_OUT, "")
+
+    def sign_ins(self, name: str) -> list[SignIn]:
+        """An operator's sign-ins that still open something, the newest first."""
+        return [one for one in self._store.read().sign_ins_of(name) if self._alive(one)]
+
+    def end_others(self, signed: Signed, id_hash: bytes | None) -> None:
+        """End one of the operator's other sign-ins, or all of them."""
+        name, now = signed.operator.name, self.now_ms()
+
+        def work(tx: ConsoleTx) -> None:
+            others = [one for one in tx.sign_ins_of(name) if one.id_hash != signed.sign_in.id_hash]
+            for other in others:
+                if id_hash in {None, other.id_hash}:
+                    tx.end_sign_in(other.id_hash)
+                    tx.write_audit(AuditLine(now, name, Action.SIGN_IN_ENDED, "", other.address))
+
+        self._store.write(work)
+
+    # --- the audit
     def note(
         self, signed: Signed, action: Action, what: str, detail: str = "", about: Iterable[str] = ()
     ) -> None:
@@ -136,49 +167,11 @@ class Access:
     def _alive(self, sign_in: SignIn) -> bool:
         now = self.now_ms()
         idle, age = now - sign_in.seen_ms, now - sign_in.started_ms
-        return -_SKEW_MS <= idle < IDLE_MS and -_SKEW_MS <= age < LONGEST_MS
+        return -SKEW_MS <= idle < IDLE_MS and -SKEW_MS <= age < LONGEST_MS
 
-    def _count_attempt(self, tx: ConsoleTx, keys: tuple[tuple[str, int], ...]) -> None:
-        now = self.now_ms()
-        tx.forget_attempts(now - LOCKED_MS)
-        before = [(key, tx.attempts(key).failures, limit) for key, limit in keys]
-        if any(failures >= limit for _, failures, limit in before):
-            raise SignInRefusedError("too many attempts")
-        for key, failures, _ in before:
-            tx.put_attempts(key, Attempts(failures + 1, now))
+    def _end(self, sign_in: SignIn, action: Action, detail: str) -> None:
+        def work(tx: ConsoleTx) -> None:
+            tx.end_sign_in(sign_in.id_hash)
+            tx.write_audit(AuditLine(self.now_ms(), sign_in.operator, action, "", detail))
 
-    def _begin(self, tx: ConsoleTx, checked: Operator, started: SignIn) -> None:
-        operator = tx.operator(checked.name)
-        # The password was checked outside this transaction; somebody may have changed it since.
-        if operator is None or operator.disabled or operator.password_hash != checked.password_hash:
-            raise SignInRefusedError("changed meanwhile")
-        tx.forget_sign_ins(started.started_ms - LONGEST_MS, started.started_ms - IDLE_MS)
-        tx.add_sign_in(started)
-        tx.put_operator(replace(operator, last_sign_in_ms=started.started_ms))
-        tx.write_audit(AuditLine(started.started_ms, operator.name, Action.SIGNED_IN, "", ""))
-
-
-def forgive_operator(tx: ConsoleTx, name: str) -> None:
-    """Forget an operator's failed attempts."""
-    tx.put_attempts(_operator_key(name), Attempts(0, 0))
-
-
-def _forgive(tx: ConsoleTx, name: str, address: str) -> None:
-    forgive_operator(tx, name)
-    key = _address_key(address)
-    so_far = tx.attempts(key)
-    tx.put_attempts(key, replace(so_far, failures=so_far.failures - 1))
-
-
-def _operator_key(name: str) -> str:
-    return "operator " + hashlib.sha256(name.encode()).hexdigest()
-
-
-def _address_key(address: str) -> str:
-    """The address, or its /64 network: one household or machine commonly has a whole one of those."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return "address"
-    bits = 64 if parsed.version == _IPV6 else 32
-    return f"address {ipaddress.ip_network((parsed, bits), strict=False)}"
+        self._store.write(work)

@@ -6,14 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.resources import files
 from itertools import chain
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from flask import g, request, url_for
 
 from headend.console.access import Access, Signed
+from headend.console.entrance import Entrance
+from headend.console.factors import Factors
 from headend.console.operators import Operators
+from headend.console.running import Running
 from headend.console.store import ConsoleStore, Role
 from headend.kit import pages
+from headend.kit.http import Tally
 from headend.kit.jobs import JobState
 from headend.kit.language import LANGUAGES, N_, Language, language_of
 from headend.kit.side import Deed, Download, Group, PagePart, Side, Tile, Visit
@@ -40,6 +45,7 @@ class Settings:
 
     `real_clock` rules sign-ins and lockouts. `secure_cookies` is for serving behind TLS; without it the
     console answers on loopback only. Times on pages are of `zone`, those of the audit are real and in UTC.
+    `keys` is the folder of the console's own keys; `name` is what operators' devices call this console.
     """
 
     real_clock: Clock
@@ -47,6 +53,8 @@ class Settings:
     simulated: bool
     secure_cookies: bool
     zone: ZoneInfo
+    keys: Path
+    name: str = "Headend console"
 
 
 @dataclass
@@ -56,10 +64,21 @@ class Frame:
     settings: Settings
     store: ConsoleStore
     access: Access
+    entrance: Entrance
+    factors: Factors
     operators: Operators
+    tally: Tally
     random_bytes: Callable[[int], bytes]
     sides: list[Side] = field(default_factory=list)
     jobs: Callable[[], list[JobState]] = field(default=list)
+    running: Running = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.running = Running(self.settings.installation_clock, self._jobs_now)
+
+    def _jobs_now(self) -> list[JobState]:
+        # The sides are offered after the frame has been made.
+        return self.jobs()
 
     def menu(self, role: Role) -> list[tuple[Group, list[PagePart]]]:
         """The pages for a role by the groups of the menu; groups with none are left out."""

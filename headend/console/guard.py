@@ -1,8 +1,10 @@
 """What stands before and after every console page: transport, sign-in, forms, headers.
 
 Before a page, in this order: (1) encrypted, or loopback; (2) the body and the query are small; (3) somebody
-is signed in; (4) a form carries the sign-in's own token and comes from these pages; (5) a password that an
-admin chose has been changed. After it: headers that allow this origin's styles and pictures, and no more.
+is signed in, by a cookie that was made here and not copied; (4) a form carries the sign-in's own token and
+comes from these pages; (5) a password that an admin chose has been changed, and a second factor is there
+where the role needs one. After it: the cookie is renewed where it is time, and headers allow this origin's
+styles and pictures, and no more. What breaks (3) or (4) stands in the audit; what breaks any is counted.
 """
 
 import hmac
@@ -13,14 +15,35 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, g, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from headend.console.access import Signed, Stranger
 from headend.console.frame import Frame
+from headend.console.store import Action
 from headend.kit.http import RefusedError
 
 MAX_FORM = 16 * 1024
 MAX_ARGUMENTS = 20
 MAX_ARGUMENT = 200
-OPEN = frozenset({"console.static", "console.sign_in", "console.try_sign_in", "console.choose_language"})
-BEFORE_CHANGE = frozenset({"console.password", "console.change_password", "console.sign_out"})
+STATIC = "console.static"
+OPEN = frozenset(
+    {
+        STATIC,
+        "console.sign_in",
+        "console.try_sign_in",
+        "console.second_step",
+        "console.try_second_step",
+        "console.choose_language",
+    }
+)
+HELD = frozenset(
+    {
+        "console.yourself",
+        "console.change_password",
+        "console.offer_factor",
+        "console.confirm_factor",
+        "console.sign_out",
+    }
+)
+"""What somebody may open whose password is not their own yet, or whose role needs a second factor."""
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self';"
     " frame-ancestors 'none'; base-uri 'none'",
@@ -29,8 +52,12 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "X-Permitted-Cross-Domain-Policies": "none",
+    "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+ENCRYPTED_ONLY = {"Strict-Transport-Security": "max-age=31536000"}
+"""A browser that has seen the console behind TLS asks for it in the clear no more, for a year."""
 
 
 class NotEncryptedError(RefusedError):
@@ -63,6 +90,8 @@ class Guard:
         # A name that begins with __Host- is accepted from this host only, never from a neighbour domain.
         self.cookie = "__Host-console" if secure else "console"
         self.form_cookie = "__Host-console-form" if secure else "console-form"
+        self.half_cookie = "__Host-console-half" if secure else "console-half"
+        self._headers = {**HEADERS, **(ENCRYPTED_ONLY if secure else {})}
 
     def install(self, blueprint: Blueprint) -> None:
         """Stand before and after the blueprint's pages."""
@@ -76,26 +105,54 @@ class Guard:
             RefusedError: the request breaks a rule.
         """
         request.max_content_length = MAX_FORM
+        g.signed = g.cookie = None
         self._check_transport()
         _check_query()
-        signed = self._frame.access.recognise(request.cookies.get(self.cookie, ""))
-        g.signed = signed
+        if request.endpoint == STATIC:
+            return None
+        g.signed = self._recognise()
         if request.endpoint in OPEN:
             return None
-        if signed is None:
+        if g.signed is None:
             return _to_sign_in()
         if request.method == "POST":
-            check_form(signed.sign_in.csrf)
-        if signed.operator.must_change and request.endpoint not in BEFORE_CHANGE:
-            return redirect(url_for("console.password"), HTTPStatus.SEE_OTHER)
+            self.check_form(g.signed.sign_in.csrf)
+        g.cookie = self._frame.access.renew(g.signed)
+        if g.signed.held and request.endpoint not in HELD:
+            return redirect(url_for("console.yourself"), HTTPStatus.SEE_OTHER)
         return None
 
     def after(self, answer: Response) -> Response:
         """Set the headers; pages are stored nowhere, the style sheet is named by its content."""
-        answer.headers.update(HEADERS)
-        kept = request.endpoint == "console.static" and answer.status_code < HTTPStatus.BAD_REQUEST
+        answer.headers.update(self._headers)
+        kept = request.endpoint == STATIC and answer.status_code < HTTPStatus.BAD_REQUEST
         answer.headers["Cache-Control"] = "public, max-age=86400" if kept else "no-store"
+        # What a page has said of the cookie itself, such as that somebody signed out, stands.
+        said = any(line.startswith(f"{self.cookie}=") for line in answer.headers.getlist("Set-Cookie"))
+        if g.get("cookie") and not said:
+            self.set_cookie(answer, self.cookie, g.cookie)
+        elif g.get("strange") and not said:
+            self.drop_cookie(answer, self.cookie)
         return answer
+
+    def check_form(self, token: str) -> None:
+        """That a form carries `token`, and that the browser does not say that another site sent it.
+
+        Raises:
+            FormTokenError: it does not; the attempt stands in the audit.
+        """
+        sent = request.form.get("csrf", "")
+        fits = bool(token) and hmac.compare_digest(sent.encode(), token.encode())
+        site = request.headers.get("Sec-Fetch-Site", "same-origin")
+        if fits and site == "same-origin":
+            return
+        what, why = _path(), "no token of this sign-in" if not fits else f"sent from elsewhere: {site[:20]}"
+        if g.signed is None:
+            address = request.remote_addr or ""
+            self._frame.access.refuse_stranger(Action.FORM_REFUSED, what, why, address)
+        else:
+            self._frame.access.note(g.signed, Action.FORM_REFUSED, what, why)
+        raise FormTokenError("Open the page again and send the form from there.")
 
     def set_cookie(self, answer: AnyResponse, name: str, value: str) -> None:
         """A cookie for this host, for as long as the browser is open, out of reach of scripts and sites."""
@@ -114,6 +171,20 @@ class Guard:
             name, path="/", httponly=True, samesite="Strict", secure=self._frame.settings.secure_cookies
         )
 
+    def _recognise(self) -> Signed | None:
+        found = self._frame.access.recognise(request.cookies.get(self.cookie, ""))
+        if isinstance(found, Signed):
+            return found
+        g.strange = found is not Stranger.NONE
+        if found is Stranger.UNKNOWN:
+            address = request.remote_addr or ""
+            self._frame.access.refuse_stranger(
+                Action.COOKIE_REFUSED, _path(), "not made here, or ended", address
+            )
+        if found in {Stranger.UNKNOWN, Stranger.COPIED}:
+            self._frame.tally.add(f"cookie-{found.value}")
+        return None
+
     def _check_transport(self) -> None:
         # The host's name is looked at too: a name of somebody else's may be made to point to loopback.
         loopback = _is_loopback(request.remote_addr) and _is_loopback(urlsplit(f"//{request.host}").hostname)
@@ -121,22 +192,14 @@ class Guard:
             raise NotEncryptedError("In the clear, the console answers on loopback only.")
 
 
-def check_form(token: str) -> None:
-    """That a form carries `token`, and that the browser does not say that another site sent it.
-
-    Raises:
-        FormTokenError: it does not.
-    """
-    sent = request.form.get("csrf", "")
-    fits = bool(token) and hmac.compare_digest(sent.encode(), token.encode())
-    if not fits or request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
-        raise FormTokenError("Open the page again and send the form from there.")
-
-
 def _check_query() -> None:
     arguments = request.args.to_dict()
     if len(arguments) > MAX_ARGUMENTS or any(len(k) + len(v) > MAX_ARGUMENT for k, v in arguments.items()):
         raise TooManyArgumentsError("The address asks for more than a page takes.")
+
+
+def _path() -> str:
+    return request.path.removeprefix("/console/")[:MAX_ARGUMENT]
 
 
 def _to_sign_in() -> AnyResponse:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
 
-from headend.console.access import forgive_operator
+from headend.console.lockout import forgive_operator
 from headend.console.passwords import hash_password, make_password
 from headend.console.store import Action, AuditLine, ConsoleStore, ConsoleTx, Operator, Role
 from headend.kit.http import RefusedError
@@ -134,7 +134,9 @@ class Operators:
         )
 
     def reset_password(self, name: str, by: str = COMMAND_LINE) -> str:
-        """Give an operator a random password, to be changed at once; their lockout ends too.
+        """Give an operator a random password, to be changed at once, and take their second factor away.
+
+        Their lockout ends too.
 
         Raises:
             UnknownOperatorError: nobody has that name.
@@ -179,11 +181,19 @@ class Operators:
             if admins and not _admins(tx):
                 raise LastAdminError("That would leave no admin who can sign in.")
             tx.end_sign_ins_of(name)
-            if action is Action.PASSWORD_RESET:
-                forgive_operator(tx, name)
-            tx.write_audit(AuditLine(self._now(), by, action, name, detail))
+            told = _reset(tx, name) if action is Action.PASSWORD_RESET else detail
+            tx.write_audit(AuditLine(self._now(), by, action, name, told))
 
         self._store.write(work)
+
+
+def _reset(tx: ConsoleTx, name: str) -> str:
+    """What goes with a password that an admin resets: the lockout and the second factor."""
+    forgive_operator(tx, name)
+    if tx.second_factor(name) is None:
+        return ""
+    tx.drop_second_factor(name)
+    return "and second factor"
 
 
 def _admins(tx: ConsoleTx) -> int:

@@ -8,8 +8,6 @@ import hashlib
 import logging
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import timedelta
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -18,21 +16,19 @@ from markupsafe import Markup
 from werkzeug.wrappers import Response as AnyResponse
 
 from headend.console.frame import Frame, current
+from headend.console.running import JOBS_ROLES, SOON
 from headend.console.store import Action
 from headend.disclosure import Cleared, DisclosureError
 from headend.kit.http import RefusedError
-from headend.kit.jobs import JobState
 from headend.kit.language import N_, Language
 from headend.kit.side import Attachment, Deed, Download, Page, PagePart, Pieces, Visit
 from headend.kit.storage import MissingRowError, StorageError
-from shared.clock import to_ms
 from shared.errors import StbError
 
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-LATE = timedelta(minutes=10)
 _FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _INSIDE = re.compile(r"/console/(?!/)[^\\\s]*")
 
@@ -86,8 +82,7 @@ class Pages:
         frame = self._frame
         visit = frame.visit("")
         tiles = frame.tiles_by_side(visit)
-        now = frame.settings.installation_clock.now()
-        jobs = sorted(frame.jobs(), key=lambda job: job.next.due)
+        jobs = frame.running.lines()
         attention = [tile for _, side in tiles for tile in side if tile.alarm]
         frame.access.note(current(), Action.LOOKED, "overview")
         return frame.show(
@@ -95,8 +90,9 @@ class Pages:
             N_("Overview"),
             tiles=tiles,
             attention=attention,
-            jobs=[_job(job, late=job.next.due < now - LATE, due=job.next.due <= now) for job in jobs],
-            troubled=[job.name for job in jobs if job.failed or job.next.due < now - LATE],
+            troubled=[job for job in jobs if job.troubled],
+            soon=[job for job in jobs if not job.troubled][:SOON],
+            jobs_page=visit.role in JOBS_ROLES,
         )
 
     def offered(self, path: str) -> AnyResponse:
@@ -139,7 +135,9 @@ class Pages:
         visit = self._frame.visit(deed.path)
         done = self._tried(deed.path, visit, deed.do)
         if isinstance(done, Page):
-            # A preview, or something shown this once; what was changed stands in the side's own audit.
+            # A preview, a refusal, something shown this once; what changed stands in the side's own audit.
+            if done.status >= HTTPStatus.BAD_REQUEST:
+                self._frame.tally.add("form-again")
             self._frame.access.note(current(), Action.DID, deed.path, str(int(done.status)), done.about)
             return self._shown(done, deed.title, deed.path)
         self._frame.access.note(current(), Action.DID, deed.path, done.told, done.about)
@@ -198,31 +196,6 @@ def told(error: StbError, words: Language) -> tuple[str, HTTPStatus]:
         return sentence, HTTPStatus.SERVICE_UNAVAILABLE
     status = error.status if isinstance(error, RefusedError) else HTTPStatus.BAD_REQUEST
     return words.refusal(error), status
-
-
-@dataclass(frozen=True)
-class JobLine:
-    """A job as the overview shows it; times are Unix milliseconds of the installation's clock."""
-
-    name: str
-    slot: str
-    due_ms: int
-    last_slot: str
-    last_ms: int | None
-    state: str
-
-
-def _job(job: JobState, *, late: bool, due: bool) -> JobLine:
-    state = N_("failed") if job.failed else N_("late") if late else N_("due") if due else N_("waiting")
-    last = job.last
-    return JobLine(
-        job.name,
-        job.next.name,
-        to_ms(job.next.due),
-        last.slot if last else "",
-        last.done_ms if last else None,
-        state,
-    )
 
 
 def _digest(payload: bytes | Pieces) -> str:

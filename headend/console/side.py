@@ -3,24 +3,27 @@
 import logging
 import os
 from collections.abc import Callable
-from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
 
 from flask import Blueprint, g
 from werkzeug.exceptions import HTTPException
 
-from headend.console.access import Access
+from headend.console.access import Access, length_ms
 from headend.console.auditing import AUDIT_ROLES, Auditing
 from headend.console.door import Door
+from headend.console.entrance import Entrance
+from headend.console.factors import Factors
 from headend.console.frame import Frame, Settings
 from headend.console.guard import Guard
 from headend.console.operators import Operators
 from headend.console.pages import Pages, told
 from headend.console.people import People
 from headend.console.registers import Registers
+from headend.console.second_factor import Seals
 from headend.console.sqlite import SqliteConsole
 from headend.console.store import Action, Role
+from headend.console.yourself import Yourself
 from headend.kit.http import RefusedError, Tally
 from headend.kit.jobs import JobState
 from headend.kit.pages import address
@@ -28,10 +31,8 @@ from headend.kit.side import Side, Tile, Visit
 from shared.errors import StbError
 
 log = logging.getLogger(__name__)
-_DAY_MS = timedelta(days=1) // timedelta(milliseconds=1)
-
-
-OWN_PATHS = frozenset({"language", "password", "sign-in", "sign-out", "static"})
+_DAY_MS = length_ms(days=1)
+OWN_PATHS = frozenset({"language", "password", "second-factor", "sign-in", "sign-ins", "sign-out", "static"})
 
 
 class PathTakenError(StbError):
@@ -39,23 +40,40 @@ class PathTakenError(StbError):
 
 
 class ConsoleSide:
-    """The console with its store; `operators` is for the command line too."""
+    """The console with its store; `operators` and `auditing` are for the command line too."""
 
     def __init__(
         self, store: SqliteConsole, settings: Settings, random_bytes: Callable[[int], bytes] = os.urandom
     ) -> None:
         self.store = store
-        self.operators = Operators(store, settings.real_clock, random_bytes)
+        clock = settings.real_clock
+        self.operators = Operators(store, clock, random_bytes)
+        self.auditing = Auditing(store, clock)
         self._tally = Tally()
-        self._access = Access(store, settings.real_clock, random_bytes)
-        self._frame = Frame(settings, store, self._access, self.operators, random_bytes)
-        people, auditing = People(self.operators, random_bytes), Auditing(store)
+        self._access = Access(store, clock, random_bytes)
+        factors = Factors(store, Seals(settings.keys, random_bytes), clock, random_bytes)
+        self._frame = Frame(
+            settings,
+            store,
+            self._access,
+            Entrance(store, factors, clock, random_bytes),
+            factors,
+            self.operators,
+            self._tally,
+            random_bytes,
+        )
+        people = People(self.operators, factors, self._tally, random_bytes)
         self.side = Side(
             name="console",
             blueprints=(self._blueprint(),),
             jobs=[],
-            pages=[*Registers().pages(), *people.pages(), *auditing.pages()],
-            deeds=people.deeds(),
+            pages=[
+                *Registers().pages(),
+                *people.pages(),
+                *self.auditing.pages(),
+                *self._frame.running.pages(),
+            ],
+            deeds=[*people.deeds(), *self.auditing.deeds()],
             tiles=self._tiles,
             metrics=self._metrics,
             ready=self._ready,
@@ -91,6 +109,7 @@ class ConsoleSide:
         guard = Guard(self._frame)
         guard.install(blueprint)
         Door(self._frame, guard).install(blueprint)
+        Yourself(self._frame, guard).install(blueprint)
         Pages(self._frame).install(blueprint)
         blueprint.register_error_handler(StbError, self._refuse)
         blueprint.register_error_handler(HTTPException, self._fail)
@@ -104,6 +123,7 @@ class ConsoleSide:
 
     def _fail(self, error: HTTPException) -> tuple[str, HTTPStatus]:
         status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
+        self._tally.add(status.phrase.lower().replace(" ", "-"))
         return self._error_page(status.description or status.phrase, status)
 
     def _error_page(self, sentence: str, status: HTTPStatus) -> tuple[str, HTTPStatus]:
@@ -115,16 +135,24 @@ class ConsoleSide:
         if visit.role not in AUDIT_ROLES:
             return []
         words = visit.language
-        refused = self.store.read().count_audit(Action.SIGN_IN_REFUSED, self._access.now_ms() - _DAY_MS)
+        look, since = self.store.read(), self._access.now_ms() - _DAY_MS
+        refused = look.count_audit(Action.SIGN_IN_REFUSED, since)
+        copied = look.count_audit(Action.COOKIE_COPIED, since)
         tiles = [
             Tile(
                 words.text("Sign-ins refused"),
                 words.number(refused),
                 words.text("in 24 hours"),
                 alarm=refused >= 5,  # noqa: PLR2004 (as many as lock one operator out)
-                href=address("audit"),
+                href=address("audit", action=Action.SIGN_IN_REFUSED.value),
             )
         ]
+        if copied:
+            note = words.text("in 24 hours; each may be a stolen sign-in")
+            href = address("audit", action=Action.COOKIE_COPIED.value)
+            tiles.append(
+                Tile(words.text("Old cookies used"), words.number(copied), note, alarm=True, href=href)
+            )
         if visit.role == Role.ADMIN:
             people = self.operators.list_operators()
             disabled = sum(operator.disabled for operator in people)

@@ -1,20 +1,32 @@
 """The console's database on SQLite; see headend.console.store for what each method means."""
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import astuple
 from pathlib import Path
 from typing import TypeVar
 
+from headend.console import audit_lines
 from headend.console.schema import migrations
-from headend.console.store import Action, Attempts, AuditLine, ConsoleTx, Operator, Role, SignIn
+from headend.console.store import (
+    Action,
+    Attempts,
+    AuditLine,
+    ConsoleTx,
+    Cookie,
+    HalfSignIn,
+    Operator,
+    Role,
+    SecondFactor,
+    SignIn,
+    Sought,
+)
 from headend.kit.storage import Connection, Storage, StorageError
 
 T = TypeVar("T")
 
 _OPERATOR = "name, role, password_hash, disabled, must_change, added_ms, last_sign_in_ms"
-_AUDIT = "at_ms, operator, action, what, detail"
-_NO_LINE = 2**63 - 1
+_SIGN_IN = "id_hash, operator, csrf, started_ms, seen_ms, address, offered"
 
 
 class WrongStampError(StorageError):
@@ -45,30 +57,90 @@ class SqliteConsoleTx:
         )
 
     def sign_in(self, id_hash: bytes) -> SignIn | None:
-        row = self._db.execute(
-            "SELECT id_hash, operator, csrf, started_ms, seen_ms FROM sign_ins WHERE id_hash = ?", (id_hash,)
-        ).fetchone()
+        row = self._db.execute(f"SELECT {_SIGN_IN} FROM sign_ins WHERE id_hash = ?", (id_hash,)).fetchone()
         return None if row is None else SignIn(*row)
 
-    def add_sign_in(self, sign_in: SignIn) -> None:
-        self._db.execute(
-            "INSERT INTO sign_ins (id_hash, operator, csrf, started_ms, seen_ms) VALUES (?, ?, ?, ?, ?)",
-            astuple(sign_in),
+    def sign_ins_of(self, name: str) -> list[SignIn]:
+        rows = self._db.execute(
+            f"SELECT {_SIGN_IN} FROM sign_ins WHERE operator = ? ORDER BY started_ms DESC", (name,)
         )
+        return [SignIn(*row) for row in rows]
+
+    def add_sign_in(self, sign_in: SignIn) -> None:
+        self._db.execute(f"INSERT INTO sign_ins ({_SIGN_IN}) VALUES (?, ?, ?, ?, ?, ?, ?)", astuple(sign_in))
+        self._add_cookie(Cookie(sign_in.id_hash, sign_in.id_hash, sign_in.started_ms))
 
     def see_sign_in(self, id_hash: bytes, seen_ms: int) -> None:
         self._db.execute("UPDATE sign_ins SET seen_ms = ? WHERE id_hash = ?", (seen_ms, id_hash))
 
+    def offer_factor(self, id_hash: bytes, sealed: bytes | None) -> None:
+        self._db.execute("UPDATE sign_ins SET offered = ? WHERE id_hash = ?", (sealed, id_hash))
+
     def end_sign_in(self, id_hash: bytes) -> None:
         self._db.execute("DELETE FROM sign_ins WHERE id_hash = ?", (id_hash,))
 
-    def end_sign_ins_of(self, name: str) -> None:
-        self._db.execute("DELETE FROM sign_ins WHERE operator = ?", (name,))
+    def end_sign_ins_of(self, name: str, but: bytes = b"") -> None:
+        self._db.execute("DELETE FROM sign_ins WHERE operator = ? AND id_hash <> ?", (name, but))
+        self._db.execute("DELETE FROM half_sign_ins WHERE operator = ?", (name,))
 
     def forget_sign_ins(self, started_before_ms: int, seen_before_ms: int) -> None:
         self._db.execute(
             "DELETE FROM sign_ins WHERE started_ms < ? OR seen_ms < ?", (started_before_ms, seen_before_ms)
         )
+
+    def cookie(self, id_hash: bytes) -> Cookie | None:
+        row = self._db.execute(
+            "SELECT id_hash, sign_in, made_ms, replaced_ms FROM cookies WHERE id_hash = ?", (id_hash,)
+        ).fetchone()
+        return None if row is None else Cookie(*row)
+
+    def renew_cookie(self, id_hash: bytes, cookie: Cookie) -> None:
+        self._db.execute("UPDATE cookies SET replaced_ms = ? WHERE id_hash = ?", (cookie.made_ms, id_hash))
+        self._add_cookie(cookie)
+
+    def half_sign_in(self, id_hash: bytes) -> HalfSignIn | None:
+        row = self._db.execute(
+            "SELECT id_hash, operator, started_ms FROM half_sign_ins WHERE id_hash = ?", (id_hash,)
+        ).fetchone()
+        return None if row is None else HalfSignIn(*row)
+
+    def add_half_sign_in(self, half: HalfSignIn) -> None:
+        self._db.execute(
+            "INSERT INTO half_sign_ins (id_hash, operator, started_ms) VALUES (?, ?, ?)", astuple(half)
+        )
+
+    def end_half_sign_in(self, id_hash: bytes) -> None:
+        self._db.execute("DELETE FROM half_sign_ins WHERE id_hash = ?", (id_hash,))
+
+    def forget_half_sign_ins(self, started_before_ms: int) -> None:
+        self._db.execute("DELETE FROM half_sign_ins WHERE started_ms < ?", (started_before_ms,))
+
+    def second_factor(self, name: str) -> SecondFactor | None:
+        row = self._db.execute(
+            "SELECT operator, sealed, last_step, since_ms FROM second_factors WHERE operator = ?", (name,)
+        ).fetchone()
+        return None if row is None else SecondFactor(*row)
+
+    def with_factors(self) -> dict[str, int]:
+        return dict(self._db.execute("SELECT operator, since_ms FROM second_factors").fetchall())
+
+    def put_second_factor(self, factor: SecondFactor) -> None:
+        self._db.execute(
+            "INSERT INTO second_factors (operator, sealed, last_step, since_ms) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (operator) DO UPDATE SET sealed = excluded.sealed,"
+            " last_step = excluded.last_step, since_ms = excluded.since_ms",
+            astuple(factor),
+        )
+
+    def drop_second_factor(self, name: str) -> None:
+        self._db.execute("DELETE FROM second_factors WHERE operator = ?", (name,))
+
+    def required_factors(self) -> frozenset[str]:
+        return frozenset(role for (role,) in self._db.execute("SELECT role FROM required_factors"))
+
+    def require_factors(self, roles: frozenset[str]) -> None:
+        self._db.execute("DELETE FROM required_factors")
+        self._db.executemany("INSERT INTO required_factors (role) VALUES (?)", [(role,) for role in roles])
 
     def attempts(self, key: str) -> Attempts:
         row = self._db.execute("SELECT failures, last_ms FROM attempts WHERE key = ?", (key,)).fetchone()
@@ -85,29 +157,25 @@ class SqliteConsoleTx:
         self._db.execute("DELETE FROM attempts WHERE last_ms < ?", (last_before_ms,))
 
     def write_audit(self, line: AuditLine) -> None:
-        values = (line.at_ms, line.operator, line.action, line.what, line.detail)
-        self._db.execute(f"INSERT INTO audit ({_AUDIT}) VALUES (?, ?, ?, ?, ?)", values)
+        audit_lines.add(self._db, line)
 
-    def audit(
-        self, actions: Iterable[Action], operator: str, before: int | None, limit: int
-    ) -> list[AuditLine]:
-        wanted = tuple(actions)
-        marks = ", ".join("?" * len(wanted))
-        rows = self._db.execute(
-            f"SELECT {_AUDIT}, line FROM audit WHERE action IN ({marks}) AND (? = '' OR operator = ?)"
-            " AND line < ? ORDER BY line DESC LIMIT ?",
-            (*wanted, operator, operator, _NO_LINE if before is None else before, limit),
-        )
-        return [
-            AuditLine(at, who, Action(done), what, detail, line=line)
-            for at, who, done, what, detail, line in rows
-        ]
+    def audit(self, sought: Sought) -> list[AuditLine]:
+        return audit_lines.find(self._db, sought)
+
+    def audit_chain(self) -> Iterator[tuple[int, str, tuple[str | int, ...]]]:
+        return audit_lines.in_order(self._db)
 
     def count_audit(self, action: Action, since_ms: int) -> int:
         row = self._db.execute(
             "SELECT count(*) FROM audit WHERE action = ? AND at_ms >= ?", (action, since_ms)
         ).fetchone()
         return int(row[0])
+
+    def _add_cookie(self, cookie: Cookie) -> None:
+        self._db.execute(
+            "INSERT INTO cookies (id_hash, sign_in, made_ms, replaced_ms) VALUES (?, ?, ?, ?)",
+            astuple(cookie),
+        )
 
     def stamp(self, *, simulated: bool) -> None:
         """Mark the database as a simulated or a real installation's, once and for all.

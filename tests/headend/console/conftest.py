@@ -216,7 +216,8 @@ def make_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make
 
     def make(*, simulated: bool = False, secure: bool = False) -> Stage:
         clock, steered = ManualClock(START), ManualClock(START)
-        settings = Settings(clock, steered, simulated, secure, ZoneInfo("Europe/Amsterdam"))
+        keys = tmp_path / "keys" / "console"
+        settings = Settings(clock, steered, simulated, secure, ZoneInfo("Europe/Amsterdam"), keys)
         console = make_console(tmp_path / "console.sqlite", settings)
         made.append(console)
         for name, role in PEOPLE.items():

@@ -191,12 +191,16 @@ def test_a_database_keeps_its_stamp(stage: Stage) -> None:
 
 
 def test_the_audit_can_be_added_to_and_nothing_else(stage: Stage) -> None:
-    stage.console.store.write(lambda tx: tx.write_audit(AuditLine(1, "x", Action.LOOKED, "y", "")))
+    line = AuditLine(1, "x", Action.LOOKED, "y", "", "account-0001")
+    stage.console.store.write(lambda tx: tx.write_audit(line))
     before = stage.audit()
     for statement in (
         "UPDATE audit SET operator = 'z'",
         "DELETE FROM audit",
-        "INSERT OR REPLACE INTO audit VALUES (1, 1, 'z', 'looked', '', '')",
+        "INSERT OR REPLACE INTO audit VALUES (1, 1, 'z', 'looked', '', '', '', '')",
+        "UPDATE audit_about SET account = 'z'",
+        "DELETE FROM audit_about",
+        "INSERT OR REPLACE INTO audit_about SELECT account, at_ms, line FROM audit_about",
     ):
         with pytest.raises((sqlite3.IntegrityError, StorageError), match="append-only"):
             stage.console.store._storage.write(lambda db, sql=statement: db.execute(sql))

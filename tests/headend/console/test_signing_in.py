@@ -8,7 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from headend.console.access import ADDRESS_LIMIT, SignInRefusedError
+from headend.console.entrance import SignInRefusedError
+from headend.console.lockout import ADDRESS_LIMIT
 from headend.console.passwords import hash_password, make_password
 from tests.headend.console.conftest import PASSWORD, MakeStage, Stage
 
@@ -108,21 +109,21 @@ def test_one_locked_operator_does_not_lock_the_others(stage: Stage) -> None:
 
 
 def test_an_address_that_tries_many_names_is_slowed_down(stage: Stage) -> None:
-    access = stage.console._access
+    entrance = stage.console._frame.entrance
     for number in range(ADDRESS_LIMIT):
         with pytest.raises(SignInRefusedError):
-            access.sign_in(f"name-{number}", "wrong", "2001:db8::1")
+            entrance.sign_in(f"name-{number}", "wrong", "2001:db8::1")
     with pytest.raises(SignInRefusedError):
-        access.sign_in("alice", PASSWORD, "2001:db8::ffff")  # the same /64
-    access.sign_in("alice", PASSWORD, "2001:db8:0:1::1")
+        entrance.sign_in("alice", PASSWORD, "2001:db8::ffff")  # the same /64
+    entrance.sign_in("alice", PASSWORD, "2001:db8:0:1::1")
 
 
 def test_guesses_sent_side_by_side_all_count(stage: Stage) -> None:
-    access = stage.console._access
+    entrance = stage.console._frame.entrance
 
     def guess() -> None:
         with pytest.raises(SignInRefusedError):
-            access.sign_in("alice", "wrong", "192.0.2.1")
+            entrance.sign_in("alice", "wrong", "192.0.2.1")
 
     threads = [threading.Thread(target=guess) for _ in range(12)]
     for thread in threads:

@@ -1,5 +1,7 @@
 """Alice (billing), Bob (analyst), Charlie (admin), Dana (privacy officer): what each sees and may do."""
 
+import re
+
 import pytest
 
 from headend.console.store import Action
@@ -8,7 +10,7 @@ from tests.headend.console.conftest import PASSWORD, Stage
 SEEN = {
     "alice": {"/", "/orders", "/invoices", "/password"},
     "bob": {"/", "/popularity", "/password"},
-    "charlie": {"/", "/people", "/audit", "/password"},
+    "charlie": {"/", "/people", "/audit", "/jobs", "/password"},
     "dana": {"/", "/popularity", "/registers", "/audit", "/password"},
 }
 ALL = sorted(set().union(*SEEN.values()) | {"/exports/batch"})
@@ -41,14 +43,27 @@ def test_tiles_are_those_of_the_role(stage: Stage) -> None:
     assert "Operators" in charlie
 
 
-def test_everybody_sees_the_next_jobs_and_which_is_late(stage: Stage) -> None:
-    page = stage.signed_in("bob").get("/").text
-    rows = page.split("<tbody>")[1].split("</tr>")
-    assert [("late" in row, "2026-" in row) for row in rows[:3]] == [
-        (True, True),
-        (False, True),
-        (False, True),
+def test_everybody_sees_which_job_is_late_and_what_closes_next(stage: Stage) -> None:
+    bob, charlie = (stage.signed_in(name).get("/").text for name in ("bob", "charlie"))
+    for page in (bob, charlie):
+        assert "1 job is late or failed" in page
+        assert ": invoices</li>" in page
+        rows = page.split("<tbody>")[1].split("</tr>")
+        assert ["draw" in rows[0], "release" in rows[1]] == [True, True]
+    assert 'href="/console/jobs"' in charlie
+    assert 'href="/console/jobs"' not in bob
+
+
+def test_the_page_of_jobs_tells_each_with_its_state_and_the_late_ones_first(stage: Stage) -> None:
+    rows = stage.signed_in("charlie").get("/jobs").text.split("<tbody>")[1].split("</tr>")
+    told = [re.findall(r'scope="row">([^<]+)|state-(\w+)', row) for row in rows[:3]]
+    assert [(one[0][0], one[1][1]) for one in told] == [
+        ("invoices", "late"),
+        ("draw", "due"),
+        ("release", "waiting"),
     ]
+    assert "never" in rows[0]
+    assert "2026-W40" in rows[1]
 
 
 def test_what_a_side_says_in_a_tile_is_text_and_no_markup(stage: Stage) -> None:
@@ -186,7 +201,7 @@ def test_the_audit_is_shown_page_by_page(stage: Stage) -> None:
     dana = stage.signed_in("dana")
     first = dana.get("/audit?operator=erin").text
     assert "page-249<" in first
-    assert "page-49<" not in first
+    assert "page-149<" not in first
     older = (
         first.split('rel="next"')[0]
         .rsplit('<a href="', 1)[1]
@@ -195,6 +210,6 @@ def test_the_audit_is_shown_page_by_page(stage: Stage) -> None:
         .removeprefix("/console")
     )
     second = dana.get(older).text
-    assert "page-49<" in second
-    assert "page-50<" not in second
+    assert "page-149<" in second
+    assert "page-150<" not in second
     assert dana.get("/audit?before=1%27--").status_code == 200
