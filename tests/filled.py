@@ -16,7 +16,9 @@ from headend.billing.catalogue import publish_catalogue
 from headend.billing.documents.document import Seller
 from headend.billing.invoices import raise_month
 from headend.billing.reconcile import raise_gap_alarms
-from headend.billing.rows import OrderState
+from headend.billing.requests import answer_request, receive_request
+from headend.billing.retention import record
+from headend.billing.rows import OrderState, RequestKind
 from headend.billing.sellers import set_seller
 from headend.billing.suspense import Decision
 from headend.installation import CATALOGUE_KEY, Installation
@@ -47,6 +49,15 @@ PROVINCES = {
     "zuid-holland": "22 23 24 25 26 27 28 29 30 31 32 33 42",
 }
 AREAS = {prefix: name for name, prefixes in PROVINCES.items() for prefix in prefixes.split()}
+DONE = {
+    "directory": "2026-W49",
+    "draw": "2026-W48",
+    "totals": "2026-W46",
+    "forget-tokens": "2026-W46",
+    "gaps": "2026-11-23",
+    "retention": "2026-11-23",
+}
+"""The turns of billing's jobs that were done last."""
 TITLES = ("The Lighthouse Keeper", "Paper Boats", "A Winter in Ghent", "Night Ferry", "The Cartographer")
 ACCOUNTS = 24
 
@@ -122,6 +133,7 @@ def fill_billing(headend: Headend) -> None:
             store.write(lambda tx: exports.close_batch(tx, BILLED_MS + 8 * DAY))
         place_orders(boxes, *evening)
     hear(headend, boxes)
+    ask(headend)
 
 
 def place_orders(boxes: list[SigningBox], at_ms: int, n: int, k: int) -> None:
@@ -175,6 +187,27 @@ def act(headend: Headend) -> None:
     store.write(lambda tx: receivers.acknowledge(tx, batch, "ledger-1", batch.hash, later + DAY + HOUR))
     assert key
     store.write(lambda tx: tx.claim("invoices", "2026-10", BILLED_MS))
+
+
+def ask(headend: Headend) -> None:
+    """Subscribers' requests: one answered, two open, one of them soon due; a retention run."""
+    store = headend.billing.store
+
+    def note(tx) -> None:
+        for name, kind, ago in (
+            ("nl-0003", RequestKind.ACCESS, 40),
+            ("nl-0005", RequestKind.ERASURE, 27),
+            ("nl-0008", RequestKind.ACCESS, 6),
+        ):
+            at_ms = NOW_MS - ago * DAY
+            receive_request(tx, name, kind, at_ms, ("dana", at_ms))
+        answer_request(tx, 1, ("dana", NOW_MS - 30 * DAY))
+        for days in (2, 1, 0):
+            record(tx, {"messages": days}, NOW_MS - days * DAY - 4 * HOUR)
+        for job, slot in DONE.items():
+            tx.claim(job, slot, NOW_MS - 4 * HOUR)
+
+    store.write(note)
 
 
 def hear(headend: Headend, boxes: list[SigningBox]) -> None:

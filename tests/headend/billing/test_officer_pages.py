@@ -167,7 +167,7 @@ def test_the_tile_asks_for_attention_a_week_before_the_deadline(desk):
 def test_retention_tells_what_stands_and_what_runs_did_and_looks_ahead_when_asked(desk):
     desk.store.write(lambda tx: record(tx, {"messages": 4}, NOW_MS))
     page = desk.look("retention")
-    assert "Signed orders with a title 3" in words(page)
+    assert "Signed messages of boxes 3" in words(page)
     assert "messages 4" in page.inside
     assert "Signed messages that are due" not in page.inside
     ahead = desk.do("retention")
