@@ -10,7 +10,7 @@ from headend.billing.store import BillingStore
 from headend.billing.worded import GROUNDS, KINDS, STATES, STAYS, UNTIL
 from headend.kit import chain, pages
 from headend.kit.language import N_
-from headend.kit.side import Deed, Group, Page, PagePart, Tile, Visit
+from headend.kit.side import Deed, Group, Page, PagePart, Search, Tile, Visit
 
 OFFICER = frozenset({"privacy-officer"})
 LINES = 100
@@ -31,7 +31,9 @@ class Officer:
         """What is looked at."""
         kept = N_("What is kept about a subscriber")
         return [
-            PagePart("subscriber", kept, OFFICER, self.subscriber, Group.PRIVACY),
+            PagePart(
+                "subscriber", kept, OFFICER, self.subscriber, Group.PRIVACY, Search("account", N_("Account"))
+            ),
             PagePart("retention", N_("Retention"), OFFICER, self.forgetting, Group.PRIVACY),
             PagePart("billing-audit", N_("Audit of billing"), OFFICER, self.audit, Group.PRIVACY),
         ]

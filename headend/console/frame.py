@@ -86,6 +86,11 @@ class Frame:
         grouped = [(group, [page for page in shown if page.group is group]) for group in Group]
         return [(group, found) for group, found in grouped if found]
 
+    def search(self, role: Role) -> PagePart | None:
+        """The page that answers the search box of a role."""
+        shown = (page for side in self.sides for page in side.pages if role in page.roles)
+        return next((page for page in shown if page.search), None)
+
     def page(self, path: str) -> PagePart | None:
         """The page part of that path, whoever may see it."""
         return next((page for page in chain(*(s.pages for s in self.sides)) if page.path == path), None)
@@ -143,6 +148,7 @@ class Frame:
             signed=signed,
             csrf=visit.csrf,
             menu=self.menu(signed.operator.role) if signed else [],
+            search=self.search(signed.operator.role) if signed else None,
             role_titles=ROLE_TITLES,
             languages=LANGUAGES,
             simulated=self.settings.simulated,

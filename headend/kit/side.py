@@ -59,11 +59,20 @@ class Page:
 
 
 @dataclass(frozen=True)
+class Search:
+    """A page that answers the search box of every page: the argument that it takes, and what may be typed."""
+
+    argument: str
+    label: str
+
+
+@dataclass(frozen=True)
 class PagePart:
     """One page that a side offers to the console: its title (a message), who may see it, and how it is made.
 
     `roles` are the names of roles. The console serves it at /console/<path>, and shows it in the menu if it
-    has a group. It keeps the arguments in its audit, so they never hold a title.
+    has a group. It keeps the arguments in its audit, so they never hold a title. The first page with a
+    `search` that somebody may see answers the box in the head of their pages.
     """
 
     path: str
@@ -71,6 +80,7 @@ class PagePart:
     roles: frozenset[str]
     render: Callable[[Visit], Page | str]
     group: Group | None = None
+    search: Search | None = None
 
 
 @dataclass(frozen=True)
