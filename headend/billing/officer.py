@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from headend.billing import retention
 from headend.billing.kept import kept_about
 from headend.billing.rows import AuditLine, NotFoundError
-from headend.billing.store import BillingStore
+from headend.billing.store import BillingStore, BillingTx
 from headend.billing.worded import GROUNDS, KINDS, STATES, STAYS, UNTIL
 from headend.kit import chain, pages
 from headend.kit.language import N_
@@ -125,8 +125,7 @@ class Officer:
 
     def verify(self, visit: Visit) -> Page:
         """Follow the whole chain of the audit."""
-        lines = ((one.line, one.hash, _values(one)) for one in self._store.read().audit_chain())
-        return self._audit(visit, chain.follow(lines))
+        return self._audit(visit, follow_audit(self._store.read()))
 
     def _audit(self, visit: Visit, verdict: chain.Verdict | None) -> Page:
         ref, who, before = visit.arg("ref"), visit.arg("who"), visit.arg("before")
@@ -139,6 +138,11 @@ class Officer:
 
     def _render(self, visit: Visit, template: str, **values: object) -> str:
         return pages.render("headend.billing", f"billing/officer/{template}", visit, **values)
+
+
+def follow_audit(look: BillingTx) -> chain.Verdict:
+    """What following billing's whole audit finds."""
+    return chain.follow((one.line, one.hash, _values(one)) for one in look.audit_chain())
 
 
 def _values(line: AuditLine) -> tuple[str | int, ...]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from headend.app import Headend
+from headend.billing.officer import follow_audit
 from headend.cli.common import folder_argument, json_option, opened, print_json, print_table, told
 from headend.kit.chain import Verdict
 
@@ -16,7 +17,12 @@ def _console(headend: Headend) -> Verdict:
     return headend.console.auditing.verdict()
 
 
-CHAINS: dict[str, Callable[[Headend], Verdict]] = {"console": _console}
+def _billing(headend: Headend) -> Verdict:
+    assert headend.billing is not None  # noqa: S101 (it was asked for)
+    return follow_audit(headend.billing.store.read())
+
+
+CHAINS: dict[str, Callable[[Headend], Verdict]] = {"billing": _billing, "console": _console}
 """What follows the audit of each side that chains one; the side's own part is opened for it."""
 
 

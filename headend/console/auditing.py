@@ -15,6 +15,9 @@ from shared.clock import Clock, to_ms
 OFFICER = frozenset({Role.PRIVACY_OFFICER.value})
 AUDIT_ROLES = OFFICER | {Role.ADMIN.value}
 AUDIT_LINES = 100
+LOOKS_SHOWN = 20
+"""Lines about an account that stand under a page about it."""
+AUDIT = "audit"
 _LONGEST_ACCOUNT = 64
 
 
@@ -36,8 +39,8 @@ class Auditing:
     def pages(self) -> list[PagePart]:
         """The audit, and who has looked at an account."""
         return [
-            PagePart("audit", N_("Audit"), AUDIT_ROLES, self.audit, Group.CONSOLE),
-            PagePart("audit/about", N_("Who has looked at an account"), OFFICER, self.about),
+            PagePart(AUDIT, N_("Audit"), AUDIT_ROLES, self.audit, Group.CONSOLE),
+            PagePart(f"{AUDIT}/about", N_("Who has looked at an account"), OFFICER, self.about),
         ]
 
     def deeds(self) -> list[Deed]:
@@ -59,6 +62,19 @@ class Auditing:
         account = visit.arg("account")[:_LONGEST_ACCOUNT]
         lines = self._store.read().audit(_sought(visit, account, people=False)) if account else []
         return self._page(visit, "console/about.html", account, lines, "", back=("audit", N_("Audit")))
+
+    def looks(self, visit: Visit, account: str) -> str:
+        """Who has looked at an account lately, as the end of a page about it."""
+        sought = Sought(LOOKS_SHOWN, people=False, account=account)
+        return pages.render(
+            "headend.console",
+            "console/looks.html",
+            visit,
+            account=account,
+            lines=self._store.read().audit(sought),
+            alarming=ALARMING,
+            full=LOOKS_SHOWN,
+        )
 
     def verify(self, visit: Visit) -> Done:
         """Follow the whole chain, and tell what came of it on the page."""

@@ -15,8 +15,9 @@ from flask import Blueprint, Response, make_response, redirect
 from markupsafe import Markup
 from werkzeug.wrappers import Response as AnyResponse
 
+from headend.console.auditing import AUDIT, OFFICER
 from headend.console.frame import Frame, current
-from headend.console.running import JOBS_ROLES, SOON
+from headend.console.running import JOBS_ROLES
 from headend.console.store import Action
 from headend.disclosure import Cleared, DisclosureError
 from headend.kit.http import RefusedError
@@ -66,10 +67,11 @@ def need_role(frame: Frame, roles: frozenset[str], what: str) -> None:
 
 
 class Pages:
-    """The pages over one frame."""
+    """The pages over one frame; `looks` words who has looked at an account, for the officer."""
 
-    def __init__(self, frame: Frame) -> None:
+    def __init__(self, frame: Frame, looks: Callable[[Visit, str], str]) -> None:
         self._frame = frame
+        self._looks = looks
 
     def install(self, blueprint: Blueprint) -> None:
         """Give the pages their addresses."""
@@ -91,7 +93,7 @@ class Pages:
             tiles=tiles,
             attention=attention,
             troubled=[job for job in jobs if job.troubled],
-            soon=[job for job in jobs if not job.troubled][:SOON],
+            jobs=jobs,
             jobs_page=visit.role in JOBS_ROLES,
         )
 
@@ -129,7 +131,7 @@ class Pages:
         shown = self._tried(part.path, visit, part.render)
         page = shown if isinstance(shown, Page) else Page(shown)
         self._frame.access.note(current(), Action.LOOKED, part.path, _told(visit), page.about)
-        return self._shown(page, part.title, part.path)
+        return self._shown(page, part.title, visit)
 
     def _do(self, deed: Deed) -> AnyResponse:
         visit = self._frame.visit(deed.path)
@@ -139,7 +141,7 @@ class Pages:
             if done.status >= HTTPStatus.BAD_REQUEST:
                 self._frame.tally.add("form-again")
             self._frame.access.note(current(), Action.DID, deed.path, str(int(done.status)), done.about)
-            return self._shown(done, deed.title, deed.path)
+            return self._shown(done, deed.title, visit)
         self._frame.access.note(current(), Action.DID, deed.path, done.told, done.about)
         where = done.where if _INSIDE.fullmatch(done.where) else "/console/"
         return redirect(where, HTTPStatus.SEE_OTHER)
@@ -152,10 +154,12 @@ class Pages:
                 self._frame.access.note(current(), Action.REFUSED, path, type(error).__name__)
             raise
 
-    def _shown(self, page: Page, title: str, path: str) -> AnyResponse:
-        inside = Markup(page.inside)  # noqa: S704 (a page part promises safe HTML, see kit.side)
+    def _shown(self, page: Page, title: str, visit: Visit) -> AnyResponse:
+        alone = len(page.about) == 1 and visit.role in OFFICER and visit.path.split("/")[0] != AUDIT
+        looks = self._looks(visit, page.about[0]) if alone else ""
+        inside = Markup(page.inside + looks)  # noqa: S704 (page parts promise safe HTML, see kit.side)
         heading = page.title or title
-        whole = self._frame.show("page.html", heading, inside=inside, path=path, back=page.back)
+        whole = self._frame.show("page.html", heading, inside=inside, path=visit.path, back=page.back)
         return make_response(whole, page.status)
 
     def _download(self, file: Download) -> AnyResponse:

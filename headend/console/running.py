@@ -13,8 +13,18 @@ from shared.clock import Clock, to_ms
 
 JOBS_ROLES = frozenset({Role.ADMIN.value})
 LATE = timedelta(minutes=10)
-SOON = 3
-"""How many of the next closings the overview tells."""
+TITLES = {
+    "directory": N_("Publish the week's directory"),
+    "draw": N_("Draw the reporting boxes"),
+    "totals": N_("Hand over the box totals"),
+    "release": N_("Close the week and release"),
+    "prune": N_("Forget the week's counters"),
+    "forget-tokens": N_("Forget the week's token keys"),
+    "invoices": N_("Close the month and bill it"),
+    "gaps": N_("Look for gaps"),
+    "retention": N_("Forget what is past its period"),
+}
+"""What the sides' jobs do, by name; of another the name is shown."""
 TROUBLE = frozenset({N_("failed"), N_("late")})
 
 
@@ -23,6 +33,7 @@ class JobLine:
     """A job as pages show it; times are Unix milliseconds of the installation's clock."""
 
     name: str
+    title: str
     slot: str
     due_ms: int
     last_slot: str
@@ -71,6 +82,7 @@ def _line(job: JobState, now: datetime) -> JobLine:
     last = job.last
     return JobLine(
         job.name,
+        TITLES.get(job.name, job.name),
         job.next.name,
         to_ms(job.next.due),
         last.slot if last else "",

@@ -110,7 +110,7 @@ class ConsoleSide:
         guard.install(blueprint)
         Door(self._frame, guard).install(blueprint)
         Yourself(self._frame, guard).install(blueprint)
-        Pages(self._frame).install(blueprint)
+        Pages(self._frame, self.auditing.looks).install(blueprint)
         blueprint.register_error_handler(StbError, self._refuse)
         blueprint.register_error_handler(HTTPException, self._fail)
         return blueprint

@@ -18,7 +18,7 @@ from headend.console.sqlite import SqliteConsole
 from headend.console.store import Action, AuditLine, Sought
 from headend.installation import Installation
 from headend.kit.chain import GENESIS, follow
-from headend.kit.side import Attachment, Download, Page, PagePart
+from headend.kit.side import Attachment, Download, Page, PagePart, Visit
 from headend.kit.storage import Connection, connect
 from tests.builders import SETTINGS
 from tests.headend.console.conftest import Stage, Visitor, batch, side
@@ -221,13 +221,28 @@ def test_every_search_is_told_page_by_page_without_a_gap_or_a_double(stage: Stag
     assert len(set(told)) == 230
 
 
+def test_a_page_about_one_account_tells_the_officer_who_has_looked_at_it(stage: Stage) -> None:
+    def records(visit: Visit) -> Page:
+        return Page("<p>kept</p>", about=(visit.arg("account"),))
+
+    roles = frozenset({"billing", "privacy-officer"})
+    stage.console.offer([side("billing", [PagePart("kept", "Kept", roles, records)], [], {})], list)
+    alice, dana = stage.signed_in("alice"), stage.signed_in("dana")
+    assert "Who has looked" not in alice.get("/kept?account=account-1").text
+    page = dana.get("/kept?account=account-1").text
+    looks = page.split("Who has looked")[1]
+    assert re.findall(r"<td>(alice|dana)</td>", looks) == ["dana", "alice"]
+    assert 'href="/console/audit/about?account=account-1"' in looks
+    assert "alice" not in dana.get("/kept?account=account-2").text
+
+
 # --- on the command line
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     installation = Installation.create(tmp_path / "headend", SETTINGS)
-    headend = open_headend(installation, ("console",))
+    headend = open_headend(installation)
     headend.console.operators.add_operator("adam", "admin", "correct horse battery")
     headend.close()
     return installation.folder
@@ -241,6 +256,7 @@ def test_the_command_says_that_the_chain_holds(folder: Path) -> None:
     done = run("audit", "verify", str(folder))
     assert done.exit_code == 0
     assert re.search(r"console\s+1\s+holds", done.output)
+    assert re.search(r"billing\s+0\s+holds", done.output)
     told = json.loads(run("audit", "verify", str(folder), "--json").output)
     assert (told["console"]["holds"], told["console"]["lines"], told["console"]["broken"]) == (True, 1, None)
 
