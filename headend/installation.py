@@ -2,7 +2,7 @@
 
 installation.toml       what was decided when it was made
 billing.db analytics.db console.db
-keys/root keys/billing keys/analytics      one folder a side, mode 0700, files 0600
+keys/root keys/billing keys/analytics keys/console      one folder a side, mode 0700, files 0600
 lock                    held by the one worker that serves
 """
 

@@ -114,6 +114,7 @@ class Guard:
         if request.endpoint in OPEN:
             return None
         if g.signed is None:
+            self._frame.tally.add("not-signed-in")
             return _to_sign_in()
         if request.method == "POST":
             self.check_form(g.signed.sign_in.csrf)

@@ -161,7 +161,7 @@ class Yourself:
     def _qr(self, secret: bytes) -> Markup:
         address = second_factor.as_address(secret, current().operator.name, self._frame.settings.name)
         drawn = segno.make_qr(address, error="m")
-        svg = drawn.svg_inline(scale=5, border=4, dark="#000", light="#fff", svgclass="qr-code")
+        svg = drawn.svg_inline(omitsize=True, border=4, dark="#000", light="#fff", svgclass="qr-code")
         return Markup(svg)  # noqa: S704 (drawn here, of the secret's own letters and the operator's name)
 
 

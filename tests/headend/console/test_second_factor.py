@@ -1,5 +1,6 @@
 """Second factors: codes of RFC 6238, sealed secrets, the second step of signing in, what roles require."""
 
+import os
 import re
 from base64 import b32decode
 from datetime import timedelta
@@ -7,10 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from headend.app import open_headend
+from headend.backup import back_up, restore
 from headend.console import second_factor
 from headend.console.second_factor import KEY_FILE, SealError, Seals
 from headend.console.store import Role, SecondFactor
+from headend.installation import Installation
 from shared.clock import to_ms
+from tests.builders import SETTINGS
 from tests.headend.console.conftest import PASSWORD, Stage, Visitor
 
 STEP = timedelta(seconds=30)
@@ -95,6 +100,24 @@ def test_a_secret_is_sealed_for_one_operator_under_a_key_of_mode_0600(tmp_path: 
     assert not key.exists()
 
 
+def test_a_backup_holds_the_key(tmp_path: Path) -> None:
+    installation = Installation.create(tmp_path / "headend", SETTINGS)
+    sealed = Seals(installation.keys_of("console"), os.urandom).seal("alice", RFC)
+    back_up(installation, tmp_path / "backup", b"a passphrase")
+    restore(tmp_path / "backup", tmp_path / "again", b"a passphrase")
+    again = Installation(tmp_path / "again")
+    assert Seals(again.keys_of("console"), os.urandom).open("alice", sealed) == RFC
+
+
+def test_the_installation_gives_the_console_its_own_folder_of_keys(tmp_path: Path) -> None:
+    installation = Installation.create(tmp_path / "headend", SETTINGS)
+    headend = open_headend(installation, ("console",))
+    try:
+        assert headend.console._frame.settings.keys == installation.folder / "keys" / "console"
+    finally:
+        headend.close()
+
+
 # --- setting up
 
 
@@ -102,7 +125,7 @@ def test_a_second_factor_is_shown_as_picture_and_text_and_counts_once_confirmed(
     alice = stage.signed_in("alice")
     alice.post("/second-factor/offer", form="/password")
     page = alice.get("/password").text
-    assert "<svg" in page
+    assert '<svg viewBox="0 0 ' in page
     assert " style=" not in page
     assert stage.visitor().sign_in("alice").location == "/console/"
     set_up(stage, alice)
