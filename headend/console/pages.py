@@ -21,7 +21,7 @@ from headend.console.running import JOBS_ROLES
 from headend.console.store import Action
 from headend.disclosure import Cleared, DisclosureError
 from headend.kit.http import RefusedError
-from headend.kit.language import N_, Language
+from headend.kit.language import N_
 from headend.kit.side import Attachment, Deed, Download, Page, PagePart, Pieces, Visit
 from headend.kit.storage import MissingRowError, StorageError
 from shared.errors import StbError
@@ -188,18 +188,6 @@ class Pages:
             self._frame.access.note(current(), Action.REFUSED, offered.path, "not cleared")
             raise NotClearedError("Disclosure has not cleared this.")
         return cleared, attachment
-
-
-def told(error: StbError, words: Language) -> tuple[str, HTTPStatus]:
-    """A refusal as a page tells it: its sentence and its status; a database's own words stay in the log."""
-    if isinstance(error, MissingRowError):
-        return words.refusal(error), HTTPStatus.NOT_FOUND
-    if isinstance(error, StorageError):
-        log.error("storage: %s", error)
-        sentence = words.text("The database did not take it; nothing was changed.")
-        return sentence, HTTPStatus.SERVICE_UNAVAILABLE
-    status = error.status if isinstance(error, RefusedError) else HTTPStatus.BAD_REQUEST
-    return words.refusal(error), status
 
 
 def _digest(payload: bytes | Pieces) -> str:

@@ -1,36 +1,33 @@
 """The console as the composition root serves it."""
 
-import logging
 import os
 from collections.abc import Callable
-from http import HTTPStatus
 from pathlib import Path
 
-from flask import Blueprint, g
-from werkzeug.exceptions import HTTPException
+from flask import Blueprint
 
 from headend.console.access import Access, length_ms
 from headend.console.auditing import AUDIT_ROLES, Auditing
 from headend.console.door import Door
 from headend.console.entrance import Entrance
+from headend.console.error_pages import ErrorPages
 from headend.console.factors import Factors
 from headend.console.frame import Frame, Settings
 from headend.console.guard import Guard
 from headend.console.operators import Operators
-from headend.console.pages import Pages, told
+from headend.console.pages import Pages
 from headend.console.people import People
 from headend.console.registers import Registers
 from headend.console.second_factor import Seals
 from headend.console.sqlite import SqliteConsole
 from headend.console.store import Action, Role
 from headend.console.yourself import Yourself
-from headend.kit.http import RefusedError, Tally
+from headend.kit.http import Tally
 from headend.kit.jobs import JobState
 from headend.kit.pages import address
 from headend.kit.side import Side, Tile, Visit
 from shared.errors import StbError
 
-log = logging.getLogger(__name__)
 _DAY_MS = length_ms(days=1)
 OWN_PATHS = frozenset({"language", "password", "second-factor", "sign-in", "sign-ins", "sign-out", "static"})
 
@@ -111,25 +108,8 @@ class ConsoleSide:
         Door(self._frame, guard).install(blueprint)
         Yourself(self._frame, guard).install(blueprint)
         Pages(self._frame, self.auditing.looks).install(blueprint)
-        blueprint.register_error_handler(StbError, self._refuse)
-        blueprint.register_error_handler(HTTPException, self._fail)
+        ErrorPages(self._frame).install(blueprint)
         return blueprint
-
-    def _refuse(self, error: StbError) -> tuple[str, HTTPStatus]:
-        self._tally.add(error.name if isinstance(error, RefusedError) else "refused")
-        g.setdefault("signed", None)
-        sentence, status = told(error, self._frame.language())
-        return self._error_page(sentence, status)
-
-    def _fail(self, error: HTTPException) -> tuple[str, HTTPStatus]:
-        status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
-        self._tally.add(status.phrase.lower().replace(" ", "-"))
-        return self._error_page(status.description or status.phrase, status)
-
-    def _error_page(self, sentence: str, status: HTTPStatus) -> tuple[str, HTTPStatus]:
-        # The guard itself may have refused, before it knew who is there.
-        g.setdefault("signed", None)
-        return self._frame.show("error.html", status.phrase, sentence=sentence), status
 
     def _tiles(self, visit: Visit) -> list[Tile]:
         if visit.role not in AUDIT_ROLES:

@@ -44,6 +44,9 @@ def test_a_page_that_breaks_is_guarded_too_and_tells_nothing(stage: Stage) -> No
     answer = stage.signed_in("alice").get("/broken")
     assert answer.status_code == 500
     assert "secret detail" not in answer.text
+    assert "<h1>Something went wrong</h1>" in answer.text
+    counts = {labels["name"]: n for _, labels, n in stage.console.side.metrics()}
+    assert counts == {"internal-server-error": 1}
     assert_guarded(answer)
 
 
@@ -109,6 +112,7 @@ def test_a_large_form_is_refused(stage: Stage) -> None:
     form = {"csrf": "x" * (guard.MAX_FORM + 1)}
     answer = stage.visitor().client.post("/console/sign-in", data=form)
     assert answer.status_code == 413
+    assert "larger than any page sends" in answer.text
     assert_guarded(answer)
 
 
