@@ -51,6 +51,25 @@ def test_the_style_sheet_renews_nothing(stage: Stage) -> None:
         assert "Set-Cookie" not in answer.headers
 
 
+def test_the_style_sheet_may_be_kept_by_anybody_so_it_sets_no_cookie_whatever_comes(stage: Stage) -> None:
+    before = stage.audit()
+    with with_cookie(stage, "A" * 43).get("/static/console.css") as answer:
+        assert answer.headers["Cache-Control"] == "public, max-age=86400"
+        assert "Set-Cookie" not in answer.headers
+    assert stage.audit() == before
+
+
+def test_of_two_pages_at_the_same_moment_one_renews(stage: Stage) -> None:
+    alice, access = stage.signed_in("alice"), stage.console._access
+    stage.clock.advance(15 * MINUTE)
+    first, second = (access.recognise(value(alice)) for _ in range(2))
+    renewed = access.renew(first)
+    assert renewed is not None
+    assert access.renew(second) is None
+    stage.clock.advance(2 * MINUTE)
+    assert with_cookie(stage, renewed).get("/orders").status_code == 200
+
+
 def test_the_old_value_opens_for_a_minute_more_for_tabs_side_by_side(stage: Stage) -> None:
     alice = stage.signed_in("alice")
     old = value(alice)
