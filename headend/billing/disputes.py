@@ -43,7 +43,7 @@ def draft_dispute(tx: BillingTx, number: str, order_ref: str, why: str, now_ms: 
     law = law_of(tx, invoice.country, invoice.issued_ms)
     if invoice.kind != "invoice":
         raise BadDisputeError(f"{number} is a {invoice.kind}; dispute its bill")
-    if now_ms >= invoice.issued_ms + law.dispute_days * DAY_MS:
+    if now_ms >= disputable_until(tx, invoice):
         raise BadDisputeError(f"bill {number} could be disputed for {law.dispute_days} days")
     if any((one.number, one.order_ref) == (number, order_ref) for one in _open(tx, invoice)):
         raise BadDisputeError(f"{order_ref} is being disputed already")
@@ -58,6 +58,11 @@ def draft_dispute(tx: BillingTx, number: str, order_ref: str, why: str, now_ms: 
         decided_ms=None,
         note=None,
     )
+
+
+def disputable_until(tx: BillingTx, invoice: Invoice) -> int:
+    """Until when a bill can be disputed (Unix milliseconds)."""
+    return invoice.issued_ms + law_of(tx, invoice.country, invoice.issued_ms).dispute_days * DAY_MS
 
 
 def _open(tx: BillingTx, invoice: Invoice) -> list[Dispute]:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -11,10 +12,11 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask import Blueprint, Response, request
 
-from headend.billing import accounts, issuing, orders, pages, reconcile
+from headend.billing import accounts, exports, issuing, orders, pages, reconcile
 from headend.billing.invoices import raise_month
 from headend.billing.issuer_directory import make_issuer_directory
 from headend.billing.issuing import Issuer, TokenKeys
+from headend.billing.proving import prove
 from headend.billing.pull import make_pull
 from headend.billing.refusals import BoxMismatchError, NotPublishedError, UnknownEpochError
 from headend.billing.retention import job_retention
@@ -75,6 +77,7 @@ class BillingSide:
         self.keys = TokenKeys(setup.keys)
         self.issuer = Issuer(self.store, self.keys, setup.clock, setup.zone, setup.taken)
         self.tally = Tally()
+        desk = self._desk()
         self.side = Side(
             name="billing",
             blueprints=(self._blueprint(), self._pull(), self._issuer_directory()),
@@ -85,12 +88,26 @@ class BillingSide:
                 self._job_gaps(),
                 job_retention(self.store, setup.clock, setup.zone),
             ],
-            pages=pages.make_pages(self.store),
-            tiles=lambda visit: pages.tiles(self.store.read(), visit, self.now_ms()),
+            pages=pages.make_pages(desk),
+            deeds=pages.make_deeds(desk),
+            downloads=pages.make_downloads(desk),
+            tiles=partial(pages.tiles, desk),
             metrics=self._metrics,
             ready=self._ready,
             close=self.close,
             flush=self.flush,
+        )
+
+    def _desk(self) -> pages.Desk:
+        key = self.setup.billing_key
+        return pages.Desk(
+            store=self.store,
+            now_ms=self.now_ms,
+            prove=lambda look, ref: prove(look, ref, key),
+            head_of=lambda batch: exports.own_head(batch, key),
+            signed_head=lambda batch: exports.signed_head(batch, key),
+            random_bytes=os.urandom,
+            next_bills=self._next_invoices,
         )
 
     def _stamp(self, kind: str) -> None:

@@ -1,8 +1,8 @@
 """Verifying a closed batch again, from what is stored: what a receiver would check, and what only we can.
 
 1. Its head is signed by billing's key. 2. It follows the batch before: number, entries, hash. 3. Its entries
-are gapless, each hashes to what it says, names the one before and balances. 4. Rendered again it has the bytes
-that were hashed when it was closed. 5. Its Merkle root and its totals are those that were stored.
+are gapless, each hashes to what it says and names the one before. 4. Rendered again it has the bytes that
+were hashed when it was closed. 5. Its Merkle root and its totals are those that were stored.
 """
 
 from collections.abc import Callable
