@@ -14,8 +14,24 @@ class BadDisputeError(StbError):
     """A dispute that cannot be opened or decided; the message says why."""
 
 
-def open_dispute(tx: BillingTx, number: str, order_ref: str, why: str, now_ms: int) -> Dispute:
+def open_dispute(
+    tx: BillingTx, number: str, order_ref: str, why: str, now_ms: int, who: str = "subscriber"
+) -> Dispute:
     """Open a dispute about an order's line of a bill, to be decided within the country's days.
+
+    `who` says in the audit who told of it: the subscriber, or the operator who wrote it down.
+
+    Raises:
+        NotFoundError: no such bill, or no such line on it.
+        BadDisputeError: it is no bill, its dispute period is over, or the line is being disputed already.
+    """
+    numbered = tx.dispute(tx.add_dispute(draft_dispute(tx, number, order_ref, why, now_ms)))
+    tx.add_audit(now_ms, who, "dispute opened", order_ref, f"number {numbered.dispute}")
+    return numbered
+
+
+def draft_dispute(tx: BillingTx, number: str, order_ref: str, why: str, now_ms: int) -> Dispute:
+    """The dispute as it would be opened, with its deadline; it has no number, and nothing is stored.
 
     Raises:
         NotFoundError: no such bill, or no such line on it.
@@ -27,11 +43,11 @@ def open_dispute(tx: BillingTx, number: str, order_ref: str, why: str, now_ms: i
     law = law_of(tx, invoice.country, invoice.issued_ms)
     if invoice.kind != "invoice":
         raise BadDisputeError(f"{number} is a {invoice.kind}; dispute its bill")
-    if now_ms >= invoice.issued_ms + law.dispute_days * DAY_MS:
+    if now_ms >= disputable_until(tx, invoice):
         raise BadDisputeError(f"bill {number} could be disputed for {law.dispute_days} days")
     if any((one.number, one.order_ref) == (number, order_ref) for one in _open(tx, invoice)):
         raise BadDisputeError(f"{order_ref} is being disputed already")
-    dispute = Dispute(
+    return Dispute(
         dispute=0,
         number=number,
         order_ref=order_ref,
@@ -42,9 +58,11 @@ def open_dispute(tx: BillingTx, number: str, order_ref: str, why: str, now_ms: i
         decided_ms=None,
         note=None,
     )
-    numbered = tx.dispute(tx.add_dispute(dispute))
-    tx.add_audit(now_ms, "subscriber", "dispute opened", order_ref, f"number {numbered.dispute}")
-    return numbered
+
+
+def disputable_until(tx: BillingTx, invoice: Invoice) -> int:
+    """Until when a bill can be disputed (Unix milliseconds)."""
+    return invoice.issued_ms + law_of(tx, invoice.country, invoice.issued_ms).dispute_days * DAY_MS
 
 
 def _open(tx: BillingTx, invoice: Invoice) -> list[Dispute]:

@@ -6,7 +6,7 @@ repeatable, in the formats of headend.billing.formats. Nothing here holds a batc
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -33,30 +33,57 @@ class NoSuchBatchError(StbError):
     """No batch of that number has been closed."""
 
 
-def close_batch(tx: BillingTx, now_ms: int) -> Batch:
-    """Close the next batch over everything that was posted since the last one.
+class MovedOnError(StbError):
+    """The books have moved on since the batch was previewed; look at it again."""
+
+
+@dataclass(frozen=True)
+class Tail:
+    """What would be closed next: the entries that are in no batch yet."""
+
+    batch: int
+    first_entry: int
+    last_entry: int
+
+    @property
+    def entries(self) -> int:
+        """How many there are."""
+        return self.last_entry - self.first_entry + 1
+
+
+def tail(tx: BillingTx) -> Tail:
+    """What stands behind the last batch, which may be nothing."""
+    last, (newest, _) = tx.last_batch(), tx.last_entry()
+    return Tail(1, 1, newest) if last is None else Tail(last.batch + 1, last.last_entry + 1, newest)
+
+
+def close_batch(tx: BillingTx, now_ms: int, last_entry: int | None = None, who: str = "billing") -> Batch:
+    """Close the next batch over everything that was posted since the last one, or up to an entry of it.
 
     Raises:
         NothingToCloseError: nothing was.
+        MovedOnError: `last_entry` is not in the tail (any more).
     """
-    last = tx.last_batch()
-    first = 1 if last is None else last.last_entry + 1
-    newest, _ = tx.last_entry()
+    open_tail, before = tail(tx), tx.last_batch()
+    first, newest = open_tail.first_entry, open_tail.last_entry
     if newest < first:
         raise NothingToCloseError(f"no entry since number {first - 1}")
+    if last_entry is not None and not first <= last_entry <= newest:
+        raise MovedOnError(f"entry {last_entry} is not among {first} to {newest}, which are in no batch")
     draft = Batch(
-        batch=1 if last is None else last.batch + 1,
+        batch=open_tail.batch,
         first_entry=first,
-        last_entry=newest,
+        last_entry=newest if last_entry is None else last_entry,
         closed_ms=now_ms,
-        prev_hash=GENESIS if last is None else last.hash,
+        prev_hash=GENESIS if before is None else before.hash,
         root="",
         missing=_missing(tx),
         hash="",
     )
     batch = _hashed(tx, draft)
     tx.add_batch(batch)
-    tx.add_audit(now_ms, "billing", "export batch closed", str(batch.batch), f"entries {first} to {newest}")
+    said = f"entries {first} to {batch.last_entry}"
+    tx.add_audit(now_ms, who, "export batch closed", str(batch.batch), said)
     return batch
 
 
@@ -105,6 +132,15 @@ def signed_head(batch: Batch, key: Ed25519PrivateKey) -> bytes:
         jsonl_sha256=batch.hash,
     )
     return heads.sign(head, key)
+
+
+def own_head(batch: Batch, key: Ed25519PrivateKey) -> Head:
+    """The batch's head as a receiver reads it, with the public key.
+
+    Raises:
+        DsseError: it is not signed by this key.
+    """
+    return heads.read_head(signed_head(batch, key), key.public_key())
 
 
 def cleared(tx: BillingTx, batch: Batch, form: Format) -> Iterator[bytes]:

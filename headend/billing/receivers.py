@@ -18,6 +18,7 @@ PREFIX = "stbx_"
 KEY_BYTES = 32
 READ, ACKNOWLEDGE = "read", "acknowledge"
 SCOPES = (READ, ACKNOWLEDGE)
+COMMAND_LINE = "command line"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 
 
@@ -36,8 +37,11 @@ def create_key(
     scopes: tuple[str, ...],
     now_ms: int,
     random_bytes: Callable[[int], bytes],
+    who: str = COMMAND_LINE,
 ) -> str:
     """Make a key for the billing system and store its hash; the key itself is given here and never again.
+
+    `who` is the operator that the audit names.
 
     Raises:
         BadKeyError: the name was used before or is none, or there is no such scope.
@@ -49,7 +53,7 @@ def create_key(
     key = f"{PREFIX}{secret}"
     held = " ".join(scope for scope in SCOPES if scope in scopes)
     tx.add_export_key(ExportKey(key_hash(key), name, recipient, held, now_ms, None))
-    tx.add_audit(now_ms, "command line", "export key created", name, f"{recipient}: {held}")
+    tx.add_audit(now_ms, who, "export key created", name, f"{recipient}: {held}")
     return key
 
 
@@ -62,15 +66,15 @@ def _check(tx: BillingTx, name: str, scopes: tuple[str, ...]) -> None:
         raise BadKeyError(f"a key has some of the scopes {', '.join(SCOPES)}")
 
 
-def revoke_key(tx: BillingTx, name: str, now_ms: int) -> None:
-    """End a key, for ever.
+def revoke_key(tx: BillingTx, name: str, now_ms: int, who: str = COMMAND_LINE) -> None:
+    """End a key, for ever; `who` is the operator that the audit names.
 
     Raises:
         NotFoundError: there is none of that name that still holds.
     """
     if not tx.revoke_export_key(name, now_ms):
         raise NotFoundError(f"no key {name!r} that still holds")
-    tx.add_audit(now_ms, "command line", "export key revoked", name, "")
+    tx.add_audit(now_ms, who, "export key revoked", name, "")
 
 
 def holder(tx: BillingTx, key: str | None, scope: str) -> ExportKey:

@@ -11,7 +11,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask import Blueprint, Response, request
 
-from headend.billing import accounts, issuing, orders, pages, reconcile
+from headend.billing import accounts, exports, issuing, orders, pages, reconcile
 from headend.billing.answering import Requests
 from headend.billing.formats.registry import BatchChangedError
 from headend.billing.invoices import raise_month
@@ -81,6 +81,7 @@ class BillingSide:
         self.tally = Tally()
         officer = Officer(self.store, self.now_ms, setup.zone)
         answering = Requests(self.store, self.now_ms, setup.zone, self.prove_closed)
+        desk = self._desk()
         self.side = Side(
             name="billing",
             blueprints=(self._blueprint(), self._pull(), self._issuer_directory()),
@@ -91,17 +92,26 @@ class BillingSide:
                 self._job_gaps(),
                 job_retention(self.store, setup.clock, setup.zone),
             ],
-            pages=[*pages.make_pages(self.store), *officer.pages(), *answering.pages()],
-            deeds=[*officer.deeds(), *answering.deeds()],
-            downloads=answering.downloads(),
-            tiles=lambda visit: [
-                *pages.tiles(self.store.read(), visit, self.now_ms()),
-                *officer.tiles(visit),
-            ],
+            pages=[*pages.make_pages(desk), *officer.pages(), *answering.pages()],
+            deeds=[*pages.make_deeds(desk), *officer.deeds(), *answering.deeds()],
+            downloads=[*pages.make_downloads(desk), *answering.downloads()],
+            tiles=lambda visit: [*pages.tiles(desk, visit), *officer.tiles(visit)],
             metrics=self._metrics,
             ready=self._ready,
             close=self.close,
             flush=self.flush,
+        )
+
+    def _desk(self) -> pages.Desk:
+        key = self.setup.billing_key
+        return pages.Desk(
+            store=self.store,
+            now_ms=self.now_ms,
+            prove=lambda look, ref: prove(look, ref, key),
+            head_of=lambda batch: exports.own_head(batch, key),
+            signed_head=lambda batch: exports.signed_head(batch, key),
+            random_bytes=os.urandom,
+            next_bills=self._next_invoices,
         )
 
     def _stamp(self, kind: str) -> None:

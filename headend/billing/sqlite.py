@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from headend.billing.lists import Chosen
 from headend.billing.rows import (
     Account,
     Alarm,
@@ -20,7 +21,9 @@ from headend.billing.rows import (
 )
 from headend.billing.schema import migrations
 from headend.billing.sqlite_books import SqliteBooksTx, columns, found, values_of
+from headend.billing.sqlite_fleet import SqliteFleetTx
 from headend.billing.sqlite_forgetting import SqliteForgettingTx
+from headend.billing.sqlite_lists import SqliteListsTx
 from headend.billing.store import BillingTx
 from headend.kit import chain
 from headend.kit.runs import Run
@@ -35,7 +38,7 @@ _WINDOW_STATES = "('rated', 'billed')"
 _PLACE = "box = ? AND epoch = ? AND seq = ?"
 
 
-class SqliteBillingTx(SqliteBooksTx, SqliteForgettingTx):
+class SqliteBillingTx(SqliteBooksTx, SqliteForgettingTx, SqliteListsTx, SqliteFleetTx):
     """`BillingTx` over one connection; inside `write` it is one transaction."""
 
     def stamp(self, fact: str, value: str) -> str:
@@ -258,11 +261,8 @@ class SqliteBillingTx(SqliteBooksTx, SqliteForgettingTx):
         )
 
     def orders(self, state: OrderState | None, account: str | None, limit: int) -> Iterator[OrderRow]:
-        sql = (
-            f"SELECT {_ORDER} FROM orders WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR account = ?2) "
-            "ORDER BY received_ms DESC, box, seq LIMIT ?3"
-        )
-        return self._all(_order, sql, state, account, limit)
+        chosen = Chosen(state, account=account or "")
+        return (order for _, order in self.orders_page(chosen, None, limit))
 
     def due_orders(self, account: str, before_ms: int) -> list[OrderRow]:
         sql = (

@@ -1,14 +1,16 @@
 """What billing's database has to keep: the Protocol that every implementation of it follows.
 
 Rows stand in headend.billing.rows, what keeps books in headend.billing.books, what forgets in
-headend.billing.forgetting.
+headend.billing.forgetting, what lists in headend.billing.lists and headend.billing.fleet.
 """
 
 from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVar
 
 from headend.billing.books import BooksTx
+from headend.billing.fleet import FleetTx
 from headend.billing.forgetting import ForgettingTx
+from headend.billing.lists import ListsTx
 from headend.billing.rows import (
     Account,
     Alarm,
@@ -25,7 +27,7 @@ from shared.named import AccountId, BoxId, Offer, Promotion
 T = TypeVar("T")
 
 
-class BillingTx(BooksTx, ForgettingTx, Protocol):
+class BillingTx(BooksTx, ForgettingTx, ListsTx, FleetTx, Protocol):
     """One transaction, or one look, at what billing remembers."""
 
     def stamp(self, fact: str, value: str) -> str:

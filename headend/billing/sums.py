@@ -80,8 +80,8 @@ WHERE epochs.box = boxes.box), 0)), '' FROM boxes;
 """
 
 INDEXES: Final = """
+DROP INDEX orders_by_state;
 CREATE INDEX orders_by_cell ON orders (month, state, display);
-CREATE INDEX orders_of_account ON orders (account);
 CREATE INDEX orders_by_receipt ON orders (received_ms);
 CREATE INDEX orders_waiting ON orders (reason, received_ms, price_cents, credit_cents)
 WHERE state = 'suspended';

@@ -10,7 +10,7 @@ from headend.billing.documents.document import InvoiceLine
 from headend.billing.documents.gather import gather
 from headend.billing.documents.ubl import ubl
 from headend.billing.invoices import as_shown, raise_month
-from headend.billing.pages import amount
+from headend.billing.pages.amounts import amount
 from headend.cli.common import billing_of, folder_argument, json_option, print_json, print_table, told
 from headend.disclosure import Kind, Purpose, Recipient, clear
 from headend.kit.files import write_file

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from headend.billing import disputes, suspense
-from headend.billing.pages import amount
+from headend.billing.pages.amounts import amount
 from headend.billing.reconcile import by_month, missing, recounted
 from headend.billing.reconcile import reconcile as sums_of
 from headend.billing.rows import Dispute, DisputeState, OrderState

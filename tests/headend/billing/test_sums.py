@@ -86,6 +86,7 @@ def older(path: Path) -> None:
     lists = schema.sums.INDEXES.split("CREATE INDEX ")[1:]
     for name in (line.split()[0] for line in lists):
         db.execute(f"DROP INDEX IF EXISTS {name}")
+    db.execute("CREATE INDEX orders_by_state ON orders (state, received_ms)")
     db.execute("DELETE FROM _sqlite_migrations WHERE name = 'sums_and_lists'")
     db.conn.commit()
     db.close()

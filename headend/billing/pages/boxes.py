@@ -1,0 +1,146 @@
+"""Boxes: what the named line tells of the fleet, and of one box. Nothing about viewing is known here."""
+
+from typing import Final
+
+from headend.billing.fleet import ChosenBoxes, Sighting
+from headend.billing.pages.desk import HOUR_MS, ROWS, BadAddressError, Desk, number_in, place_in
+from headend.billing.pages.telling import ALARMS
+from headend.billing.reconcile import missing
+from headend.billing.rows import NotFoundError
+from headend.kit.language import N_
+from headend.kit.pages import address
+from headend.kit.side import Page, Visit
+
+HEARD: Final = {"1h": 1, "24h": 24, "48h": 48}
+"""Within how many hours a box was heard, by what the address calls it."""
+CHOICES: Final = {
+    "1h": N_("heard in the last hour"),
+    "24h": N_("heard in the last 24 hours"),
+    "48h": N_("heard in the last 48 hours"),
+    "silent": N_("silent for 48 hours or longer"),
+    "released": N_("released"),
+}
+_MOST: Final = 20
+_MOST_GAPS: Final = 200
+
+
+def boxes(desk: Desk, visit: Visit) -> Page:
+    """The fleet's state, and its boxes as chosen, the last heard first.
+
+    Raises:
+        BadAddressError: a choice that there is not.
+    """
+    look, now_ms = desk.store.read(), desk.now_ms()
+    heard, agent, before = visit.arg("heard"), visit.args.get("agent"), _before(visit)
+    found = look.boxes_page(_chosen(heard, agent, now_ms), before, ROWS + 1)
+    rows = found[:ROWS]
+    last = rows[-1] if len(found) > ROWS else None
+    gaps = list(missing(look))
+    within = {name: look.heard_since(now_ms - hours * HOUR_MS) for name, hours in HEARD.items()}
+    inside = desk.page(
+        visit,
+        "boxes.html",
+        boxes=rows,
+        gaps=gaps[:_MOST_GAPS],
+        places=sum(gap.last - gap.first + 1 for gap in gaps),
+        boxes_with_gaps=len({gap.box for gap in gaps}),
+        within=within,
+        bound=look.heard_since(0),
+        agents=look.agents(),
+        alarms=look.alarms_since(now_ms - 7 * 24 * HOUR_MS),
+        heard=heard,
+        agent=agent,
+        choices=CHOICES,
+        now_ms=now_ms,
+        silent_ms=now_ms - 48 * HOUR_MS,
+        first=_address(heard, agent) if before else "",
+        older=_address(heard, agent, last) if last else "",
+    )
+    return Page(inside, about=tuple(dict.fromkeys(one.account for one in rows)))
+
+
+def _before(visit: Visit) -> tuple[int, str] | None:
+    text = visit.arg("before")
+    if not text:
+        return None
+    heard, _, box = text.partition(".")
+    if not (heard.isascii() and heard.isdigit() and len(heard) <= len(str(1 << 62)) - 1):
+        raise BadAddressError("before is a place in a list")
+    return int(heard), box
+
+
+def _chosen(heard: str, agent: str | None, now_ms: int) -> ChosenBoxes:
+    if heard and heard not in CHOICES:
+        raise BadAddressError(f"no choice {heard[:40]!r}")
+    if heard == "silent":
+        return ChosenBoxes(until_ms=now_ms - HEARD["48h"] * HOUR_MS, agent=agent)
+    if heard == "released":
+        return ChosenBoxes(agent=agent, bound=False)
+    return ChosenBoxes(from_ms=now_ms - HEARD[heard] * HOUR_MS if heard else 0, agent=agent)
+
+
+def _address(heard: str, agent: str | None, last: Sighting | None = None) -> str:
+    place = f"{last.heard_ms}.{last.box}" if last else ""
+    # An empty version is one too: that of boxes that have not said.
+    named = {} if agent is None else {"agent": agent}
+    found = address("boxes", heard=heard, before=place, **named)
+    return found if agent != "" else f"{found}{'&' if '?' in found else '?'}agent="
+
+
+def box(desk: Desk, visit: Visit) -> Page:
+    """One box: whose, since when, how far its chain is, and what it said on the named line.
+
+    Raises:
+        NotFoundError: no such box.
+    """
+    look, before = desk.store.read(), place_in(visit, "before")
+    found = look.sighting(visit.arg("box"))
+    if found is None:
+        raise NotFoundError(f"no box {visit.arg('box')[:80]}")
+    said = look.said_page(found.box, before, ROWS + 1)
+    rows = said[:ROWS]
+    bindings = look.bindings(found.box)
+    inside = desk.page(
+        visit,
+        "box.html",
+        box=found,
+        bindings=list(reversed(bindings)),
+        epochs=look.epochs_of(found.box),
+        said=rows,
+        alarms=look.alarms_about("box", found.box, _MOST),
+        audit=look.audit_of(found.box, _MOST),
+        now_ms=desk.now_ms(),
+        silent_ms=desk.now_ms() - HEARD["48h"] * HOUR_MS,
+        first=address("box", box=found.box) if before else "",
+        older=address("box", box=found.box, before=f"{rows[-1].epoch}.{rows[-1].seq}")
+        if len(said) > ROWS
+        else "",
+    )
+    about = [account for _, account in bindings if account is not None]
+    about += [one.order.account for one in rows if one.order is not None and one.order.account]
+    title = visit.language.text("Box {name}", name=found.box)
+    return Page(inside, title=title, about=tuple(dict.fromkeys(about)), back=("boxes", "Boxes"))
+
+
+def alarms(desk: Desk, visit: Visit) -> Page:
+    """Alarms, newest first, of a kind if one is asked for.
+
+    Raises:
+        BadAddressError: a kind that there is not.
+    """
+    look, kind, before = desk.store.read(), visit.arg("kind"), number_in(visit, "before")
+    kinds = look.alarm_kinds()
+    if kind and kind not in ALARMS:
+        raise BadAddressError(f"no alarm of kind {kind[:40]!r}")
+    found = look.alarms_page(kind, before, ROWS + 1)
+    rows = found[:ROWS]
+    inside = desk.page(
+        visit,
+        "alarms.html",
+        alarms=rows,
+        kinds=kinds,
+        kind=kind,
+        first=address("alarms", kind=kind) if before is not None else "",
+        older=address("alarms", kind=kind, before=rows[-1][0]) if len(found) > ROWS else "",
+    )
+    return Page(inside, about=tuple(dict.fromkeys(one.account for _, one in rows if one.account)))
