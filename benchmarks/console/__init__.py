@@ -1,0 +1,1 @@
+"""What the console weighs: installations filled to size, and how long their pages take."""
