@@ -132,7 +132,7 @@ class PopularityPages:
             measure=tables.view(measure) | {"plain": plain(measure, told.profile, ask.words)},
             share_of=ask.words.text(measure.share_of),
             table=chart.table(tables),
-            crosses=tables.crosses(measure, all_cells(measure)),
+            crosses=tables.crosses(measure, all_cells(measure), (chart.whose,)),
             **values,
         )
 

@@ -178,33 +178,42 @@ class Tables:
     def change(self, one: Change | None, name: str) -> dict[str, Any]:
         """A change as a cell of a table shows it."""
         if one is None:
-            return {"arrow": "", "unclear": False, "text": self.words.text("not told")}
-        arrow = self.words.text(one.arrow.value)
-        return {"arrow": arrow, "unclear": one.arrow is Arrow.UNCLEAR, "text": self.words.change(one, name)}
+            return {"arrow": "", "unclear": True, "value": self.words.text("not told"), "interval": ""}
+        return {
+            "arrow": self.words.text(one.arrow.value),
+            "unclear": one.arrow is Arrow.UNCLEAR,
+            "value": self.words.signed(one.value, name),
+            "interval": self.words.reach(one, name),
+        }
 
     # Two dimensions: what one tells across the other.
 
-    def crosses(self, measure: MeasureEstimate, cells: Sequence[CellEstimate]) -> list[dict[str, Any]]:
+    def crosses(
+        self,
+        measure: MeasureEstimate,
+        cells: Sequence[CellEstimate],
+        whose: Sequence[str] = (PANEL, ALL_BOXES),
+    ) -> list[dict[str, Any]]:
         """One table for the panel and one for all boxes, the first dimension down and the second across."""
         if not shown_of(cells):
             return []
         columns = list(dict.fromkeys(cell.values[1] for cell in cells))
         return [
             {
-                "caption": self._cross_caption(measure, whose),
+                "caption": self._cross_caption(measure, one),
                 "head": self.words.dimensions(measure.grid),
                 "columns": [self.words.value(column) for column in columns],
                 "rows": [
                     {
                         "label": self.words.value(name),
                         "cells": [
-                            self._crossed(measure, cell, whose) for cell in cells if cell.values[0] == name
+                            self._crossed(measure, cell, one) for cell in cells if cell.values[0] == name
                         ],
                     }
                     for name in dict.fromkeys(cell.values[0] for cell in cells)
                 ],
             }
-            for whose in (PANEL, ALL_BOXES)
+            for one in whose
         ]
 
     def _cross_caption(self, measure: MeasureEstimate, whose: str) -> str:

@@ -167,7 +167,8 @@ class TrendPages:
 def _changed(trend: Trend | None, series: Series, figure: str, tables: Tables) -> dict[str, Any]:
     """A change as a table shows it, with the weeks that it is against."""
     if trend is None:
-        return {"against": "", "arrow": "", "unclear": False, "text": tables.words.text("not comparable")}
+        told = tables.words.text("not comparable")
+        return {"against": "", "arrow": "", "unclear": True, "value": told, "interval": ""}
     changes = trend.change(series.table, "", series.cell, series.whose)
     found = tables.change(changes.get(figure), figure)
     return found | {"against": tables.words.text("against {weeks}", weeks=tables.words.span(trend.against))}

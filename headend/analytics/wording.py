@@ -131,17 +131,20 @@ class Wording:
             return str(cell.rank_low)
         return self.text("{low} to {high} (tie)", low=cell.rank_low, high=cell.rank_high)
 
-    def change(self, one: Change, figure: str) -> str:
-        """A change with its interval, in points or in numbers."""
-        low, value, high = (self.signed(part, figure) for part in (one.low, one.value, one.high))
-        return self.text("{value} ({low} to {high})", low=low, value=value, high=high)
+    def reach(self, one: Change, figure: str) -> str:
+        """The interval of a change, without its unit."""
+        low, high = (self._difference(part, figure) for part in (one.low, one.high))
+        return self.text("{low} to {high}", low=low, high=high)
 
     def signed(self, value: float, figure: str) -> str:
         """A difference with its sign: points of parts, else whole numbers."""
+        told = self._difference(value, figure)
+        return self.text("{points} pt", points=told) if figure in PARTS else told
+
+    def _difference(self, value: float, figure: str) -> str:
         digits = 1 if figure in PARTS else 0
         rounded = round(_POINTS * value if digits else value, digits)
-        told = ("-" if rounded < 0 else "+") + self.language.number(abs(rounded), digits)
-        return self.text("{points} pt", points=told) if digits else told
+        return ("-" if rounded < 0 else "+") + self.language.number(abs(rounded), digits)
 
     # --- sentences
     def ranking(self, group: GroupEstimate) -> list[str]:

@@ -14,7 +14,7 @@ _ROW = 28
 _BAR = 14
 _CAP = 5
 _MARGIN = 8
-_NICE = (1, 2, 2.5, 4, 5, 10)
+_NICE = (1, 2, 2.5, 4, 5, 8, 10)
 
 
 @dataclass(frozen=True)
