@@ -16,8 +16,8 @@ _LONGER = {
     "quarter": N_("Of four weeks these figures are withheld ({reason}), so a quarter comes first."),
 }
 _SMALL = N_(
-    "{n} boxes reported, a small panel whose single weeks are too noisy to begin with, so four weeks come "
-    "first."
+    "In the newest week {n} boxes reported: single weeks of so small a panel are too noisy to begin with, so "
+    "four weeks come first."
 )
 
 

@@ -86,7 +86,10 @@ class PopularityPages:
 
     def _filled(self, ask: Ask, until: str, lead: str) -> Page:
         told = self._shelf.tell({"window": ask.window, "until": until}, ask.standing)
-        shown = [table for table in told.tables if table.name in ask.view.tables]
+        order = ask.view.tables.index
+        shown = sorted(
+            (one for one in told.tables if one.name in ask.view.tables), key=lambda one: order(one.name)
+        )
         explicit = ask.window if ask.visit.arg("window") else ""
         values = self._frame(ask, told) | {
             "tabs": tabs(ask.view, in_release(told.chosen.tables[-1]), explicit, ask.visit.arg("until")),

@@ -1,7 +1,7 @@
 """One genre over all regions: the tile map and the table beside it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from markupsafe import Markup
@@ -58,8 +58,7 @@ class RegionMap:
             for one in provinces()
             if one.country in countries
         ]
-        highest = min((square.row for square in squares), default=0)
-        squares = [_up(square, highest) for square in squares]
+        squares = _moved(squares)
         others = [region for region, found in on_map.items() if not found]
         aside = [
             self._square((at % _ASIDE, at // _ASIDE, region), region, region, shades)
@@ -137,12 +136,11 @@ def genres_of(measure: MeasureEstimate) -> list[str]:
     return list(dict.fromkeys(cell.values[place] for group in measure.groups[:1] for cell in group.cells))
 
 
-def _up(square: Square, rows: int) -> Square:
-    return Square(
-        square.column,
-        square.row - rows,
-        *(square.label, square.title, square.told, square.note, square.shade, square.withheld),
-    )
+def _moved(squares: Sequence[Square]) -> list[Square]:
+    """The squares moved up and left as far as there is room: of one country, the other's is left out."""
+    left = min((square.column for square in squares), default=0)
+    up = min((square.row for square in squares), default=0)
+    return [replace(square, column=square.column - left, row=square.row - up) for square in squares]
 
 
 def all_cells(measure: MeasureEstimate) -> Sequence[CellEstimate]:

@@ -170,8 +170,8 @@ class Tables:
             "label": title,
             "withheld": self.words.text(cell.withheld),
             "rank": self.words.rank(cell),
-            "panel": self.words.interval(cell.panel.get(name), tell),
-            "all_boxes": self.words.interval(cell.all_boxes.get(name), tell),
+            "panel": self.words.figure(cell.panel.get(name), tell),
+            "all_boxes": self.words.figure(cell.all_boxes.get(name), tell),
             "changes": [self.change(one, name) for one in changes(name)],
         }
 

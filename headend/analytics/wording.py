@@ -125,6 +125,13 @@ class Wording:
         low, value, high = (tell(part) for part in (one.shown_low, one.shown_value, one.shown_high))
         return self.text("{value} ({low} to {high})", low=low, value=value, high=high)
 
+    def figure(self, one: Figure | None, tell: Tell) -> tuple[str, str]:
+        """A value as shown, and its interval apart from it; both empty where there is none."""
+        if one is None:
+            return "", ""
+        interval = self.text("{low} to {high}", low=tell(one.shown_low), high=tell(one.shown_high))
+        return tell(one.shown_value), interval
+
     def rank(self, cell: CellEstimate) -> str:
         """A rank, or the ranks between which a tie leaves it open."""
         if cell.rank_low == cell.rank_high:

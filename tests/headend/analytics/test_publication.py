@@ -67,7 +67,7 @@ def test_before_the_release_nothing_of_popularity_can_be_seen(open_town: Town) -
 def test_the_page_shows_shares_with_intervals_ties_and_what_is_withheld(town: Town) -> None:
     add_release(town)
     page = popularity(town, window="week")
-    assert "31.2% (" in page
+    assert "31.2% <small>(" in page
     assert "(tie)" in page
     assert "withheld: too small" in page
     assert "640 of 1,280 (50.0%)" in page
