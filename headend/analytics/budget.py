@@ -11,6 +11,7 @@ from statistics import NormalDist
 from msgspec import Struct
 
 from headend.analytics.store import Spending
+from headend.kit.language import N_
 from shared.errors import StbError
 from shared.register import Profile
 from shared.weeks import Week
@@ -130,13 +131,19 @@ def statement(profile: Profile) -> Statement:
     return Statement(profile.name, DELTA, spans, _plain(spans))
 
 
+GUARANTEE = N_(
+    "Somebody who reads every release and accepts {alarms} false alarms recognises one household's week with "
+    "{week} success, and its whole year ({weeks} weeks) with {year}; guessing succeeds in {alarms}."
+)
+
+
 def _plain(spans: list[SpanStatement]) -> str:
     week, year = spans[0], spans[-1]
-    alarms = _percent(FALSE_ALARMS, 0)
-    return (
-        f"Somebody who reads every release and accepts {alarms} false alarms recognises one household's week "
-        f"with {_percent(week.recognition, 1)} success, and its whole year ({year.weeks} weeks) with "
-        f"{_percent(year.recognition, 0)}; guessing succeeds in {alarms}."
+    return GUARANTEE.format(
+        alarms=_percent(FALSE_ALARMS, 0),
+        week=_percent(week.recognition, 1),
+        year=_percent(year.recognition, 0),
+        weeks=year.weeks,
     )
 
 
@@ -178,6 +185,16 @@ def reserve(spendings: Iterable[Spending], week: Week, profile: Profile, cap: in
     return [Spending(week, measure.name, measure.rho_micro) for measure in profile.measures]
 
 
+COVERED = N_(
+    "Any {weeks} consecutive weeks may cost rho {cap}. The release of {week} costs {cost}, and {left} is "
+    "left: it is covered."
+)
+REFUSED = N_(
+    "Any {weeks} consecutive weeks may cost rho {cap}. The release of {week} costs {cost}, and {left} is "
+    "left: it would be refused."
+)
+
+
 def explain(spendings: list[Spending], week: Week, profile: Profile, cap: int) -> Explanation:
     """The budget as it stands before the release of `week`."""
     by_week: dict[str, int] = {}
@@ -185,7 +202,6 @@ def explain(spendings: list[Spending], week: Week, profile: Profile, cap: int) -
         by_week[str(spending.week)] = by_week.get(str(spending.week), 0) + spending.rho_micro
     left = left_micro(spendings, week, cap)
     refused = profile.rho_micro > left
-    verdict = "would be refused" if refused else "is covered"
     return Explanation(
         cap_micro=cap,
         weeks=[WeekSpending(name, rho) for name, rho in by_week.items()],
@@ -193,8 +209,11 @@ def explain(spendings: list[Spending], week: Week, profile: Profile, cap: int) -
         left_micro=left,
         asked_micro=profile.rho_micro,
         refused=refused,
-        plain=(
-            f"Any {WINDOW_WEEKS} consecutive weeks may cost rho {cap / MICRO:g}. The release of {week} costs "
-            f"{profile.rho_micro / MICRO:g}, and {left / MICRO:g} is left: it {verdict}."
+        plain=(REFUSED if refused else COVERED).format(
+            weeks=WINDOW_WEEKS,
+            cap=f"{cap / MICRO:g}",
+            week=week,
+            cost=f"{profile.rho_micro / MICRO:g}",
+            left=f"{left / MICRO:g}",
         ),
     )

@@ -30,17 +30,18 @@ from headend.analytics.published import NoisyMeasure, ReleaseTable
 from headend.analytics.reconciled import Table, reconcile
 from headend.analytics.series import Break, Part, breaks_between, parts_of
 from headend.analytics.volumes import timed, untimed
+from headend.kit.language import N_
 from shared.errors import StbError
 from shared.register import REGION, Kind
 
-SHARE_OF_ORDERS = "part of reporting boxes that ordered, by one order drawn for each"
-SHARE_OF_MINUTES = "part of all viewing minutes"
+SHARE_OF_ORDERS = N_("part of reporting boxes that ordered, by one order drawn for each")
+SHARE_OF_MINUTES = N_("part of all viewing minutes")
 
-_PANEL = (
+PANEL_IS = N_(
     "Panel: what reporting boxes did (one box drawn for each account that takes part), as delivered. The "
     "interval holds the noise and the drawing of single minutes."
 )
-_ALL_BOXES = (
+ALL_BOXES_IS = N_(
     "All boxes: an estimate that assumes that those who refuse watch like those who consent in their region "
     "(everywhere, where a measure has no regions). The interval does not contain the error of this "
     "assumption. One box for each account reports, so homes with several boxes weigh less than their boxes."
@@ -128,8 +129,8 @@ class Estimates(Struct, frozen=True):
         raise NoReleasesError(f"the releases hold no measure {name}")
 
 
-def estimate(releases: Sequence[ReleaseTable]) -> Estimates:
-    """The estimates of a window of consecutive weeks.
+def estimate(releases: Sequence[ReleaseTable], only: str = "") -> Estimates:
+    """The estimates of a window of consecutive weeks; of the table `only` alone, if that is said.
 
     Raises:
         NoReleasesError: the window is empty.
@@ -149,10 +150,12 @@ def estimate(releases: Sequence[ReleaseTable]) -> Estimates:
         simulated=any(release.simulated for release in releases),
         boxes=round(sum(sum(release.boxes.values()) for release in releases) / len(releases)),
         reporting=round(max((window.box_weeks / window.weeks for window in windows), default=0)),
-        panel_is=_PANEL,
-        all_boxes_is=_ALL_BOXES,
-        measures=[_measure(window, part.weeks) for part, window in told],
-        summed=[_summed(window, part.weeks, one) for part, window in told for one in marginals_of(window)],
+        panel_is=PANEL_IS,
+        all_boxes_is=ALL_BOXES_IS,
+        measures=[_measure(window, part.weeks) for part, window in told if only in {"", part.name}],
+        summed=[
+            _summed(window, part.weeks, one) for part, window in told for one in marginals_of(window, only)
+        ],
         breaks=[one for part in parts for one in part.breaks],
     )
 

@@ -22,17 +22,18 @@ from headend.analytics.intervals import (
     whole_noise,
 )
 from headend.analytics.published import NoisyMeasure
-from headend.analytics.ranking import in_words, ranks
+from headend.analytics.ranking import Tier, ranks, tiers
 from headend.analytics.reconciled import Reconciled
+from headend.kit.language import N_
 from shared.register import REGION
 from shared.totals import ROUNDED_TO
 
 MAX_WHOLE_NOISE = 0.15
 """Shares are withheld where the noise may move their whole by more than this part of it."""
-EVERYWHERE = "all regions, weighted by boxes"
-SMALL = "too small: it cannot be told from an empty cell"
-UNCERTAIN = "the whole is too uncertain for shares; choose a longer window"
-NOBODY = "no reporting box delivered this measure"
+EVERYWHERE = N_("all regions, weighted by boxes")
+SMALL = N_("too small: it cannot be told from an empty cell")
+UNCERTAIN = N_("the whole is too uncertain for shares; choose a longer window")
+NOBODY = N_("no reporting box delivered this measure")
 Merged = tuple[list[str], list[int]]
 """A cell's values, and the measure's cells that it is the sum of."""
 
@@ -59,11 +60,15 @@ class CellEstimate(Struct, frozen=True):
 
 
 class GroupEstimate(Struct, frozen=True):
-    """Cells that share a whole: all of a measure, or those of one region; `ranking` tells them in words."""
+    """Cells that share a whole: all of a measure, or those of one region.
+
+    `tiers` are their places and ties; `ranking` tells them in words where the estimates are handed out.
+    """
 
     region: str
     withheld: str
     cells: list[CellEstimate]
+    tiers: list[Tier] = []
     ranking: list[str] = []
 
 
@@ -161,20 +166,19 @@ def share_group(window: Window, region: str, merged: Sequence[Merged]) -> GroupE
             panel["box-weeks"], everyone["box-weeks"] = _box_weeks(window, indexes[0])
         withheld = withheld_why(sums, place, uncertain=uncertain and not panel)
         cells.append(CellEstimate(values, withheld, *places[place], panel, everyone))
-    ranking = ranking_of(region, cells, sums.values, above)
-    return GroupEstimate(region, UNCERTAIN if uncertain else "", cells, ranking)
+    tiers_told = tiers_of(cells, sums.values, above)
+    return GroupEstimate(region, UNCERTAIN if uncertain else "", cells, tiers_told)
 
 
-def ranking_of(
-    region: str, cells: Sequence[CellEstimate], values: Sequence[float], above: set[tuple[int, int]]
-) -> list[str]:
-    """The ranking of the cells that are shown, in words; `above` are the pairs that are told apart."""
+def tiers_of(
+    cells: Sequence[CellEstimate], values: Sequence[float], above: set[tuple[int, int]]
+) -> list[Tier]:
+    """The places and ties of the cells that are shown; `above` are the pairs that are told apart."""
     if len(cells) == 1:
         return []
     ordered = sorted(range(len(cells)), key=lambda index: -values[index])
     shown = [index for index in ordered if not cells[index].withheld]
-    names = {index: " / ".join(value for value in cells[index].values if value != region) for index in shown}
-    return in_words(names, {index: (cells[index].rank_low, cells[index].rank_high) for index in shown}, above)
+    return tiers(shown, {index: (cells[index].rank_low, cells[index].rank_high) for index in shown}, above)
 
 
 def is_uncertain(sums: Sums) -> bool:

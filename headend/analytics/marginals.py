@@ -18,20 +18,35 @@ from headend.analytics.figures import (
     between_boxes,
     is_ordered,
     is_uncertain,
-    ranking_of,
     share_group,
+    tiers_of,
     withheld_why,
 )
 from headend.analytics.intervals import difference, share
+from headend.analytics.published import NoisyMeasure
 from headend.analytics.ranking import ranks
+from headend.kit.language import N_
 from shared.genres import SHIFT_LIVE
 from shared.register import Kind
 
 GENRE, SHIFT = "genre", "shift"
 MARGINS = (SHIFT, "daypart")
-SHARE_IN_BOXES = "mean of reporting boxes' own shares of viewing minutes"
-SHARE_NOT_LIVE = "part of viewing that is not live, as a mean over reporting boxes' own minutes"
-SHARE_NOT_LIVE_BY_GENRE = "part of each genre's viewing that is not live"
+NOT_LIVE, NOT_LIVE_BY_GENRE = "not-live", "not-live-by-genre"
+SHARE_IN_BOXES = N_("mean of reporting boxes' own shares of viewing minutes")
+SHARE_NOT_LIVE = N_("part of viewing that is not live, as a mean over reporting boxes' own minutes")
+SHARE_NOT_LIVE_BY_GENRE = N_("part of each genre's viewing that is not live")
+
+
+def tables_of(measure: NoisyMeasure) -> list[str]:
+    """The names of the tables that a measure gives: its own, and those that follow from it."""
+    if measure.kind != Kind.ONE_MINUTE or is_ordered(measure) or len(measure.grid) == 1:
+        return [measure.name]
+    found = [measure.name, *(name for name in MARGINS if name in measure.grid)]
+    if SHIFT in measure.grid:
+        found.append(NOT_LIVE)
+    if {SHIFT, GENRE} <= set(measure.grid):
+        found.append(NOT_LIVE_BY_GENRE)
+    return found
 
 
 class Marginal(NamedTuple):
@@ -43,20 +58,22 @@ class Marginal(NamedTuple):
     groups: list[GroupEstimate]
 
 
-def marginals_of(window: Window) -> Iterator[Marginal]:
-    """The tables that follow from one measure over a window, if it is one that has any."""
-    measure = window.measure
-    if measure.kind != Kind.ONE_MINUTE or is_ordered(measure) or len(measure.grid) == 1:
-        return
-    for name in MARGINS:
-        if name in measure.grid:
-            yield Marginal(name, [name], SHARE_IN_BOXES, [_margin(window, name)])
-    if SHIFT in measure.grid:
-        yield Marginal("not-live", [], SHARE_NOT_LIVE, [_not_live(window, {"": []})])
-        if GENRE in measure.grid:
-            by_genre = {name: [name] for name in _by_value(window, GENRE)}
-            groups = [_not_live(window, by_genre)]
-            yield Marginal("not-live-by-genre", [GENRE], SHARE_NOT_LIVE_BY_GENRE, groups)
+def marginals_of(window: Window, only: str = "") -> Iterator[Marginal]:
+    """The tables that follow from one measure over a window, if it has any; just `only`, if that is said."""
+    for name in tables_of(window.measure)[1:]:
+        if only in {"", name}:
+            yield _marginal(window, name)
+
+
+def _marginal(window: Window, name: str) -> Marginal:
+    match name:
+        case "not-live":
+            return Marginal(name, [], SHARE_NOT_LIVE, [_not_live(window, {"": []})])
+        case "not-live-by-genre":
+            by_genre = {value: [value] for value in _by_value(window, GENRE)}
+            return Marginal(name, [GENRE], SHARE_NOT_LIVE_BY_GENRE, [_not_live(window, by_genre)])
+        case _:
+            return Marginal(name, [name], SHARE_IN_BOXES, [_margin(window, name)])
 
 
 def _by_value(window: Window, name: str) -> dict[str, list[int]]:
@@ -92,7 +109,7 @@ def _not_live(window: Window, parts: dict[str, list[str]]) -> GroupEstimate:
         for cell, (low, high) in zip(cells, ranks(above, len(cells)), strict=True)
     ]
     values = [one.value if one else 0.0 for one in figures]
-    return GroupEstimate("", "", ranked, ranking_of("", ranked, values, above))
+    return GroupEstimate("", "", ranked, tiers_of(ranked, values, above))
 
 
 def _part(window: Window, genre: str, values: list[str]) -> CellEstimate:

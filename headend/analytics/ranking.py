@@ -1,7 +1,10 @@
 """Ranks that noise leaves possible, and a ranking in words in which ties are said to be ties."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from typing import Protocol
+
+from msgspec import Struct
 
 LONGEST = 20
 """Of more cells than this only the places up to `FIRST_PLACES` are told."""
@@ -27,23 +30,51 @@ def ranks(above: Above, count: int) -> list[tuple[int, int]]:
     ]
 
 
-def in_words(names: Mapping[int, str], places: Mapping[int, tuple[int, int]], above: Above) -> list[str]:
-    """One sentence for each place and each tie, from the first rank on.
+class Tier(Struct, frozen=True):
+    """A place in a ranking, or a tie: the ranks that its cells may have, and their numbers in the group."""
 
-    `names` and `places` (the best and the worst rank) are of the cells that are shown, highest first. Where
-    ties form a chain, each link is a tie of its own, so that nothing is called a tie that is told apart.
+    low: int
+    high: int
+    cells: list[int]
 
-    >>> places = {0: (1, 1), 1: (2, 3), 2: (2, 3)}
-    >>> in_words({0: "news", 1: "show", 2: "sports"}, places, {(0, 1), (0, 2)})
-    ['Rank 1: news.', 'Ranks 2 to 3: show and sports cannot be told apart.']
+
+def tiers(shown: Sequence[int], places: Mapping[int, tuple[int, int]], above: Above) -> list[Tier]:
+    """Each place and each tie of the cells that are shown (highest first), from the first rank on.
+
+    Where ties form a chain, each link is a tie of its own, so that nothing is called a tie that is told
+    apart. Of many cells only the first places are told.
+
+    >>> [tier.cells for tier in tiers([0, 1, 2], {0: (1, 1), 1: (2, 3), 2: (2, 3)}, {(0, 1), (0, 2)})]
+    [[0], [1, 2]]
     """
-    told, named = [], set()
-    for tie in ties(list(names), above):
-        if len(names) <= LONGEST or places[tie[0]][0] <= FIRST_PLACES:
-            told.append(_sentence([names[one] for one in tie], [places[one] for one in tie]))
-            named.update(tie)
-    left = len(names) - len(named)
-    return [*told, f"The other {left} follow."] if left else told
+    return [
+        Tier(min(places[one][0] for one in tie), max(places[one][1] for one in tie), tie)
+        for tie in ties(list(shown), above)
+        if len(shown) <= LONGEST or places[tie[0]][0] <= FIRST_PLACES
+    ]
+
+
+class Say(Protocol):
+    """Words in one language."""
+
+    def text(self, message: str, **values: object) -> str:
+        """A message with values in its places."""
+        ...
+
+    def plural(self, one: str, many: str, n: int, **values: object) -> str:
+        """A message for so many things; its place {n} is the number."""
+        ...
+
+
+def in_words(told: Sequence[Tier], names: Mapping[int, str], say: Say) -> list[str]:
+    """One sentence for each place and each tie; `names` are of the cells that are shown."""
+    sentences = [_sentence(tier, [names[one] for one in tier.cells], say) for tier in told]
+    left = len(names) - len({one for tier in told for one in tier.cells})
+    return (
+        [*sentences, say.plural("The other {n} follows.", "The other {n} follow.", left)]
+        if left
+        else sentences
+    )
 
 
 def ties(ordered: list[int], above: Above) -> Iterator[list[int]]:
@@ -58,9 +89,15 @@ def ties(ordered: list[int], above: Above) -> Iterator[list[int]]:
             told_up_to = last
 
 
-def _sentence(names: list[str], places: list[tuple[int, int]]) -> str:
-    low, high = min(low for low, _ in places), max(high for _, high in places)
-    ranks_told = f"Rank {low}" if low == high else f"Ranks {low} to {high}"
-    if len(names) == 1:
-        return f"{ranks_told}: {names[0]}."
-    return f"{ranks_told}: {', '.join(names[:-1])} and {names[-1]} cannot be told apart."
+def _sentence(tier: Tier, names: list[str], say: Say) -> str:
+    if len(names) > 1:
+        return say.text(
+            "Ranks {low} to {high}: {names} and {last} cannot be told apart.",
+            low=tier.low,
+            high=tier.high,
+            names=", ".join(names[:-1]),
+            last=names[-1],
+        )
+    if tier.low == tier.high:
+        return say.text("Rank {rank}: {name}.", rank=tier.low, name=names[0])
+    return say.text("Ranks {low} to {high}: {name}.", low=tier.low, high=tier.high, name=names[0])

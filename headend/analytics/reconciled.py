@@ -11,9 +11,10 @@ tell orders: they estimate something else and are left as they are.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
+from typing import NamedTuple
 
 from headend.analytics.intervals import Spread
 from shared.genres import genre_of_detail
@@ -68,23 +69,27 @@ class Counters:
         """The covariance of the noise on two sums."""
         return _dot(one, other, self.noise)
 
-    def loosely_drawn(self, one: Row, other: Row) -> float:
-        """The covariance of the drawing on two sums, if minutes came one by one: never too small."""
-        return _dot(one, other, self.drawn)
+    def loosely(self, one: Row, other: Row) -> float:
+        """The covariance of noise and drawing on two sums, if minutes came one by one: never too small."""
+        return _dot(one, other, self._both)
 
-    def drawn_of(self, one: Row, other: Row) -> float:
+    def drawn_of(self, one: "Sum", other: "Sum") -> float:
         """The covariance of the drawing on two sums, one minute for each box and table.
 
         Of each table: the mean of products less the product of the means, as if all boxes watched alike. For
         the variance of a sum that is a bound: that boxes differ only makes it less.
         """
-        first, second = self._drawn_by_table(one), self._drawn_by_table(other)
+        first, second = one.drawn, other.drawn
         means = sum(
             (mean * second[table] / self._drawn_whole[table])
             for table, mean in first.items()
             if table in second and self._drawn_whole[table]
         )
-        return self.loosely_drawn(one, other) - means
+        return _dot(one.row, other.row, self.drawn) - means
+
+    @cached_property
+    def _both(self) -> list[float]:
+        return [noise + drawn for noise, drawn in zip(self.noise, self.drawn, strict=True)]
 
     @cached_property
     def _table_of(self) -> list[int]:
@@ -94,12 +99,20 @@ class Counters:
     def _drawn_whole(self) -> list[float]:
         return [sum(self.drawn[table.start : table.stop]) for table in self.tables]
 
-    def _drawn_by_table(self, row: Row) -> dict[int, float]:
+    def sum_of(self, row: Row) -> "Sum":
+        """A sum of counters with what its drawing comes to in each table, worked out once."""
         found: dict[int, float] = {}
         for index, taken in row.items():
             table = self._table_of[index]
             found[table] = found.get(table, 0.0) + taken * self.drawn[index]
-        return found
+        return Sum(row, found)
+
+
+class Sum(NamedTuple):
+    """A sum of counters, and its counters' variance of the drawing by table."""
+
+    row: Row
+    drawn: dict[int, float]
 
 
 @dataclass(frozen=True)
@@ -109,6 +122,7 @@ class LinearSums:
     counters: Counters
     rows: list[Row]
     plain: list[Row]
+    _spreads: dict[int, Spread] = field(default_factory=dict)
 
     @cached_property
     def values(self) -> list[float]:
@@ -116,16 +130,16 @@ class LinearSums:
         return [self.counters.value(row) for row in self.rows]
 
     @cached_property
-    def _whole(self) -> Row:
-        return added((1.0, row) for row in self.rows)
+    def _whole(self) -> Sum:
+        return self.counters.sum_of(added((1.0, row) for row in self.rows))
 
     @cached_property
-    def _plain_whole(self) -> Row:
-        return added((1.0, row) for row in self.plain)
+    def _plain_whole(self) -> Sum:
+        return self.counters.sum_of(added((1.0, row) for row in self.plain))
 
     @cached_property
     def _whole_noise(self) -> float:
-        return self.counters.noise_of(self._whole, self._whole)
+        return self.counters.noise_of(self._whole.row, self._whole.row)
 
     @cached_property
     def _whole_drawn(self) -> float:
@@ -135,20 +149,29 @@ class LinearSums:
     def _plain_whole_drawn(self) -> float:
         return self.counters.drawn_of(self._plain_whole, self._plain_whole)
 
-    def _drawing(self, row: Row, whole: Row, whole_drawn: float, part: float) -> float:
+    @cached_property
+    def _loosely(self) -> list[float]:
+        return [self.counters.loosely(row, row) for row in self.rows]
+
+    def _drawing(self, cell: Row, whole: Sum, whole_drawn: float, part: float) -> float:
         """The bound on the variance of the drawing on a cell less its part of the whole."""
-        of = self.counters.drawn_of
-        return max(0.0, of(row, row) - 2 * part * of(row, whole) + part**2 * whole_drawn)
+        of, one = self.counters.drawn_of, self.counters.sum_of(cell)
+        return max(0.0, of(one, one) - 2 * part * of(one, whole) + part**2 * whole_drawn)
 
     def spread(self, index: int) -> Spread:
         """How far a cell and its whole may move; exact for the noise, a bound for the drawing."""
+        if index not in self._spreads:
+            self._spreads[index] = self._spread(index)
+        return self._spreads[index]
+
+    def _spread(self, index: int) -> Spread:
         row, whole = self.rows[index], sum(self.values)
         part = min(1.0, max(0.0, self.values[index] / whole)) if whole > 0 else 0.0
         after = self._drawing(row, self._whole, self._whole_drawn, part)
         before = self._drawing(self.plain[index], self._plain_whole, self._plain_whole_drawn, part)
         return Spread(
             self.counters.noise_of(row, row),
-            self.counters.noise_of(row, self._whole),
+            self.counters.noise_of(row, self._whole.row),
             self._whole_noise,
             min(1.0, after / before) if before else 1.0,
             max(0.0, after - before),
@@ -156,11 +179,8 @@ class LinearSums:
 
     def apart(self, one: int, other: int) -> float:
         """The variance of the difference of two cells."""
-        first, second = self.rows[one], self.rows[other]
-        return sum(
-            of(first, first) + of(second, second) - 2 * of(first, second)
-            for of in (self.counters.noise_of, self.counters.loosely_drawn)
-        )
+        between = self.counters.loosely(self.rows[one], self.rows[other])
+        return self._loosely[one] + self._loosely[other] - 2 * between
 
 
 @dataclass(frozen=True)
@@ -231,7 +251,7 @@ def agree(weights: Sequence[float], rules: Sequence[Row]) -> list[Row]:
         if room <= DEPENDENT * sum(taken**2 * weights[index] for index, taken in rule.items()):
             continue
         for index, taken in carried.items():
-            rows[index] = added([(1.0, rows[index]), (-weights[index] * taken / room, carried)])
+            _add(rows[index], -weights[index] * taken / room, carried)
     return rows
 
 
@@ -274,9 +294,13 @@ def added(parts: Iterator[tuple[float, Row]] | Sequence[tuple[float, Row]]) -> R
     """Sums of counters, each times a factor, as one."""
     total: Row = {}
     for factor, row in parts:
-        for index, taken in row.items():
-            total[index] = total.get(index, 0.0) + factor * taken
+        _add(total, factor, row)
     return total
+
+
+def _add(total: Row, factor: float, row: Row) -> None:
+    for index, taken in row.items():
+        total[index] = total.get(index, 0.0) + factor * taken
 
 
 def _dot(one: Row, other: Row, variances: Sequence[float]) -> float:

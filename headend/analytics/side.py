@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from headend.analytics import overview
 from headend.analytics.archive import ReleaseArchive
 from headend.analytics.budget import MICRO, cap_micro
 from headend.analytics.gateway import Intake, OpenWeeks, make_blueprint
@@ -28,6 +29,7 @@ from headend.analytics.store import (
 from headend.disclosure import Cleared, DisclosureError, Kind, Recipient
 from headend.kit.http import Tally
 from headend.kit.jobs import Job, Slot, week_slot
+from headend.kit.language import Language
 from headend.kit.side import Side, Tile, Visit
 from shared import dsse
 from shared.clock import Clock, to_ms
@@ -56,7 +58,6 @@ class Setup:
         simulated: Whether the installation is an invented one.
         spawn_release: Draws a week's release in a process of its own, and returns when that has ended.
         archive: Where releases are kept beside the database; `releases` next to it if not said.
-        downloads: Where the console serves `AnalyticsSide.download`.
         gateway_apart: Whether fragments are taken by a process of their own, and not by this application.
     """
 
@@ -70,7 +71,6 @@ class Setup:
     simulated: bool
     spawn_release: Callable[[Week], None]
     archive: Path | None = None
-    downloads: str = "/console/popularity"
     gateway_apart: bool = False
 
 
@@ -90,7 +90,7 @@ class AnalyticsSide:
         self.tally = Tally()
         self.weeks = OpenWeeks(self.store, self.keys)
         self.intake = Intake(self.store, self.weeks, setup.clock, self.tally)
-        self.publication = Publication(self.store, self._next_week, setup.downloads)
+        self.publication = Publication(self.store, self._next_week)
         self.side = Side(
             name="analytics",
             blueprints=(
@@ -146,9 +146,11 @@ class AnalyticsSide:
         """Draw a closed week's release in this process, once; see `run_release`."""
         return run_release(self.store, week, self.setup.clock.now(), self.keys.manifest_key(), self.archive)
 
-    def download(self, kind: str, form: str, args: Mapping[str, str]) -> Cleared[bytes]:
+    def download(
+        self, kind: str, form: str, args: Mapping[str, str], language: Language | None = None
+    ) -> Cleared[bytes]:
         """A download for the console; see `Publication.download`."""
-        return self.publication.download(kind, form, args)
+        return self.publication.download(kind, form, args, language)
 
     def line(self) -> Line:
         """The anonymous line as an application of its own, without Flask."""
@@ -212,22 +214,13 @@ class AnalyticsSide:
     def _tiles(self, visit: Visit) -> list[Tile]:
         if visit.role not in ROLES:
             return []
-        return [self._job_tile(), self._accepted_tile(), self._budget_tile()]
-
-    def _job_tile(self) -> Tile:
-        slot = self._release_slot()
-        late = slot.due <= self.setup.clock.now()
-        return Tile(
-            "Next release", slot.name, "overdue" if late else f"due {slot.due:%Y-%m-%d %H:%M} UTC", late
-        )
-
-    def _accepted_tile(self) -> Tile:
-        weeks = [week for week, state in self.store.states().items() if state is WeekState.RELEASED]
-        return Tile("Releases", str(len(weeks)), f"last {weeks[-1]}" if weeks else "none yet")
-
-    def _budget_tile(self) -> Tile:
-        spent = sum(spending.rho_micro for spending in self.store.spendings())
-        return Tile("Budget spent (rho)", f"{spent / MICRO:.4f}", "over all weeks")
+        genre = overview.genre_tile(self.publication, visit)
+        return [
+            overview.release_tile(self._release_slot(), self.setup.clock.now(), visit),
+            *([genre] if genre else []),
+            overview.releases_tile(self.publication, visit),
+            overview.budget_tile(self.store, self.publication, self._next_week(), visit),
+        ]
 
     def _metrics(self) -> list[tuple[str, dict[str, str], float]]:
         refused = self.tally.beside(self.store.tally)

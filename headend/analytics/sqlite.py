@@ -202,6 +202,19 @@ class SqliteStore:
         rows = self.storage.read().execute("SELECT * FROM releases ORDER BY week")
         return [_release(row) for row in rows]
 
+    def release_weeks(self) -> list[Week]:
+        """The weeks that have a release."""
+        rows = self.storage.read().execute("SELECT week FROM releases ORDER BY week")
+        return [Week.parse(row["week"]) for row in rows]
+
+    def directories(self, before: Week | None, limit: int) -> list[StoredDirectory]:
+        """The newest directories, newest first."""
+        rows = self.storage.read().execute(
+            "SELECT * FROM directories WHERE ? = '' OR week < ? ORDER BY week DESC LIMIT ?",
+            (str(before or ""), str(before or ""), limit),
+        )
+        return [_directory(row) for row in rows]
+
     def spendings(self) -> list[Spending]:
         """The whole budget ledger."""
         return self._desk().spendings()

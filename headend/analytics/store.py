@@ -274,6 +274,14 @@ class AnalyticsStore(Protocol):
         """All releases, oldest first."""
         ...
 
+    def release_weeks(self) -> list[Week]:
+        """The weeks that have a release, in order."""
+        ...
+
+    def directories(self, before: Week | None, limit: int) -> list[StoredDirectory]:
+        """The newest directories, of weeks before that one if it is said; newest first."""
+        ...
+
     def spendings(self) -> list[Spending]:
         """The whole budget ledger."""
         ...

@@ -1,47 +1,21 @@
-"""A measure's figures as tables and a chart, for the page and for the report alike.
+"""A table's figures as rows and charts, for the pages and for the report alike.
 
 One cell makes a table of its figures; a list of cells one table for each figure; two dimensions one cross
 table for the panel and one for all boxes.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
-
-from markupsafe import Markup
 
 from headend.analytics.estimates import Estimates, MeasureEstimate
 from headend.analytics.figures import CellEstimate, GroupEstimate
-from headend.analytics.intervals import Figure
-from headend.analytics.trend import ALL_BOXES, PANEL, Arrow, CellTrend, Change, Trend
-from headend.analytics.views import number, percent, span
+from headend.analytics.trend import ALL_BOXES, PANEL, Arrow, Change, Trend
+from headend.analytics.wording import HEADS, PARTS, Wording
 from headend.kit.charts import Bar, bar_chart
-from shared.register import REGION, Kind, Profile, UndeclaredError
+from headend.kit.language import N_
+from shared.register import Kind, Profile, UndeclaredError
 
-TITLES = {
-    "genre": "Genres",
-    "genre-detail": "Genres in detail",
-    "viewing": "Viewing time",
-    "ordered-genre": "Ordered genres",
-    "genre-reach": "Reach of genres",
-    "genre-shift": "Genres by time shift",
-    "genre-daypart": "Genres by daypart",
-    "genre-region": "Genres by region",
-    "genre-minutes": "Minutes by genre",
-    "shift": "Time shift",
-    "daypart": "Dayparts",
-    "not-live": "Viewing that is not live",
-    "not-live-by-genre": "Viewing that is not live, by genre",
-}
-HEADS = {
-    "share": "Share",
-    "minutes": "Minutes",
-    "audience": "Average audience, in boxes",
-    "reach": "Reach, in boxes a week",
-    "reach-share": "Reach, as a part of boxes",
-    "box-weeks": "Boxes that ordered, one draw each",
-}
-PARTS = frozenset({"share", "reach-share"})
-_CHARTED = ("share", "reach-share")
 _FEWEST_BARS, _MOST_BARS = 2, 18
 _LISTED = 12
 """A group of more cells than this tells its withheld ones in a sentence rather than row by row."""
@@ -49,90 +23,323 @@ _CROSSED = 2
 _IN_ORDER = (["shift"], ["daypart"])
 """Grids whose order says more than the size of their cells."""
 _POINTS = 100
+_ALL_FIGURES = tuple(HEADS)
+_COMPARED = {
+    PANEL: N_("Change against {weeks}, panel"),
+    ALL_BOXES: N_("Change against {weeks}, all boxes"),
+    "": N_("Change against {weeks}, of parts the panel's, of volumes all boxes'"),
+}
+_CAPTIONS = {
+    PANEL: N_(
+        "{table}: {share_of}, panel, {weeks}. Under each share its 95% interval; a dash is withheld: too "
+        "small, it cannot be told from an empty cell."
+    ),
+    ALL_BOXES: N_(
+        "{table}: {share_of}, all boxes, {weeks}. Under each share its 95% interval; a dash is withheld: "
+        "too small, it cannot be told from an empty cell."
+    ),
+}
 
-Tell = Callable[[float], str]
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables of one window in one language; `figures` are those that are shown, `trends` go beside."""
+
+    words: Wording
+    found: Estimates
+    trends: Sequence[Trend]
+    figures: Sequence[str] = field(default=_ALL_FIGURES)
+
+    def view(self, measure: MeasureEstimate) -> dict[str, Any]:
+        """A table as page and report show it."""
+        words = self.words
+        return {
+            "name": measure.name,
+            "title": words.title(measure.name),
+            "summed": bool(measure.summed_from),
+            "delivered": delivered(measure, words),
+            "weeks": words.span(measure.weeks),
+            "fewer": ""
+            if measure.weeks == self.found.weeks
+            else words.text("These figures are of {weeks} only.", weeks=words.span(measure.weeks)),
+            "agrees": self._agrees(measure),
+            "groups": [self._group(measure, group, index) for index, group in enumerate(measure.groups)],
+        }
+
+    def _agrees(self, measure: MeasureEstimate) -> str:
+        if not measure.reconciled_with:
+            return ""
+        names = self.words.list_of([self.words.title(name) for name in measure.reconciled_with])
+        return self.words.text("Reconciled with {tables}: they agree on all that they share.", tables=names)
+
+    def _group(self, measure: MeasureEstimate, group: GroupEstimate, index: int) -> dict[str, Any]:
+        by_size = measure.grid not in _IN_ORDER
+        ordered = sorted(group.cells, key=self._weight, reverse=True) if by_size else group.cells
+        crossed = len(measure.grid) == _CROSSED and not group.region
+        return {
+            "region": self.words.value(group.region) if group.region else "",
+            "withheld": self.words.text(group.withheld),
+            "ranking": self.words.ranking(group),
+            "chart": None if crossed else self._chart(measure, group.region, ordered, index),
+            "small": "" if crossed else self._small(group.region, ordered),
+            "tables": [] if crossed else self._tables(measure, group.region, ordered),
+            "crosses": self.crosses(measure, group.cells) if crossed else [],
+        }
+
+    def _small(self, region: str, cells: list[CellEstimate]) -> str:
+        """The withheld cells in a sentence, where they are too many for rows of their own."""
+        withheld = [cell for cell in cells if cell.withheld]
+        if len(cells) <= _LISTED or not withheld or len(withheld) == len(cells):
+            return ""
+        return self.words.text(
+            "Withheld ({reason}): {cells}.",
+            reason=self.words.text(withheld[0].withheld),
+            cells=", ".join(self.words.label(cell, region) for cell in withheld),
+        )
+
+    # Tables with a row for each cell, or for each figure of the only cell.
+
+    def _tables(
+        self, measure: MeasureEstimate, region: str, cells: list[CellEstimate]
+    ) -> list[dict[str, Any]]:
+        names = self._names(cells)
+        if len(cells) == 1 and names:
+            rows = [
+                self._row(self.words.text(HEADS[name]), cells[0], name, self._told(measure, region, cells[0]))
+                for name in names
+            ]
+            return [self.table(self._caption(measure, region, ""), self.words.text("Figure"), rows, names)]
+        listed = cells if len(cells) <= _LISTED else shown_of(cells)
+        return [
+            self.table(
+                self._caption(measure, region, name),
+                self.words.dimensions(measure.grid, region),
+                [
+                    self._row(self.words.label(cell, region), cell, name, self._told(measure, region, cell))
+                    for cell in listed
+                ],
+                [name],
+                ranked=_is_ranked_by(measure, name) and any(cell.panel for cell in shown_of(cells)),
+            )
+            for name in names or ["share"]
+        ]
+
+    def _names(self, cells: Sequence[CellEstimate]) -> list[str]:
+        has = {name for cell in shown_of(cells) for name in (*cell.panel, *cell.all_boxes)}
+        return [name for name in self.figures if name in has]
+
+    def _caption(self, measure: MeasureEstimate, region: str, name: str) -> str:
+        parts = [self.words.title(measure.name), self.words.value(region) if region else ""]
+        table = ", ".join(part for part in parts if part)
+        weeks = self.words.span(measure.weeks)
+        if not name:
+            return self.words.text("{table}, {weeks}", table=table, weeks=weeks)
+        figure = self.words.text(HEADS[name]).lower()
+        return self.words.text("{table}: {figure}, {weeks}", table=table, figure=figure, weeks=weeks)
+
+    def table(
+        self, caption: str, head: str, rows: list[dict[str, Any]], names: list[str], *, ranked: bool = False
+    ) -> dict[str, Any]:
+        """Rows of these figures as one table."""
+        whose = {_compared(name) for name in names}
+        message = _COMPARED[whose.pop() if len(whose) == 1 else ""]
+        return {
+            "caption": caption,
+            "head": head,
+            "ranked": ranked,
+            "changes": [self.words.text(message, weeks=self.words.span(one.against)) for one in self.trends],
+            "rows": rows,
+        }
+
+    def row(self, title: str, measure: MeasureEstimate, region: str, cell: CellEstimate) -> dict[str, Any]:
+        """One row of shares, under a title."""
+        return self._row(title, cell, "share", self._told(measure, region, cell))
+
+    def _told(
+        self, measure: MeasureEstimate, region: str, cell: CellEstimate
+    ) -> Callable[[str], list[Change | None]]:
+        return lambda name: [
+            one.change(measure.name, region, cell.values, _compared(name)).get(name) for one in self.trends
+        ]
+
+    def _row(
+        self, title: str, cell: CellEstimate, name: str, changes: Callable[[str], list[Change | None]]
+    ) -> dict[str, Any]:
+        tell = self.words.teller(name)
+        return {
+            "label": title,
+            "withheld": self.words.text(cell.withheld),
+            "rank": self.words.rank(cell),
+            "panel": self.words.figure(cell.panel.get(name), tell),
+            "all_boxes": self.words.figure(cell.all_boxes.get(name), tell),
+            "changes": [self.change(one, name) for one in changes(name)],
+        }
+
+    def change(self, one: Change | None, name: str) -> dict[str, Any]:
+        """A change as a cell of a table shows it."""
+        if one is None:
+            return {"arrow": "", "unclear": True, "value": self.words.text("not told"), "interval": ""}
+        return {
+            "arrow": self.words.text(one.arrow.value),
+            "unclear": one.arrow is Arrow.UNCLEAR,
+            "value": self.words.signed(one.value, name),
+            "interval": self.words.reach(one, name),
+        }
+
+    # Two dimensions: what one tells across the other.
+
+    def crosses(
+        self,
+        measure: MeasureEstimate,
+        cells: Sequence[CellEstimate],
+        whose: Sequence[str] = (PANEL, ALL_BOXES),
+    ) -> list[dict[str, Any]]:
+        """One table for the panel and one for all boxes, the first dimension down and the second across."""
+        if not shown_of(cells):
+            return []
+        columns = list(dict.fromkeys(cell.values[1] for cell in cells))
+        return [
+            {
+                "caption": self._cross_caption(measure, one),
+                "head": self.words.dimensions(measure.grid),
+                "columns": [self.words.value(column) for column in columns],
+                "rows": [
+                    {
+                        "label": self.words.value(name),
+                        "cells": [
+                            self._crossed(measure, cell, one) for cell in cells if cell.values[0] == name
+                        ],
+                    }
+                    for name in dict.fromkeys(cell.values[0] for cell in cells)
+                ],
+            }
+            for one in whose
+        ]
+
+    def _cross_caption(self, measure: MeasureEstimate, whose: str) -> str:
+        words = self.words
+        caption = words.text(
+            _CAPTIONS[whose],
+            table=words.title(measure.name),
+            share_of=words.text(measure.share_of),
+            weeks=words.span(measure.weeks),
+        )
+        if not self.trends:
+            return caption
+        against = words.span(self.trends[0].against)
+        return f"{caption} {words.text('Up and down against {weeks}, where that is clear.', weeks=against)}"
+
+    def _crossed(self, measure: MeasureEstimate, cell: CellEstimate, whose: str) -> dict[str, str]:
+        one = (cell.panel if whose == PANEL else cell.all_boxes).get("share")
+        if cell.withheld or one is None:
+            return {"value": "", "interval": "", "change": ""}
+        low, high = (
+            self.words.language.number(_POINTS * part, 1) for part in (one.shown_low, one.shown_high)
+        )
+        return {
+            "value": self.words.percent(one.shown_value),
+            "interval": self.words.text("{low} to {high}", low=low, high=high),
+            "change": self._moved(measure, cell, whose),
+        }
+
+    def _moved(self, measure: MeasureEstimate, cell: CellEstimate, whose: str) -> str:
+        found = self.trends[0].change(measure.name, "", cell.values, whose) if self.trends else {}
+        change = found.get("share")
+        if change is None or change.arrow is Arrow.UNCLEAR:
+            return ""
+        return f"{self.words.text(change.arrow.value)} {self.words.signed(change.value, 'share')}"
+
+    # Charts.
+
+    def _chart(
+        self, measure: MeasureEstimate, region: str, cells: list[CellEstimate], index: int
+    ) -> dict[str, Any] | None:
+        name = self._charted(cells)
+        bars = [bar for bar in (self._bar(cell, region, name) for cell in cells) if bar is not None]
+        bars = bars if len(bars) <= _MOST_BARS else [bar for bar in bars if not bar.withheld][:_MOST_BARS]
+        if sum(not bar.withheld for bar in bars) < _FEWEST_BARS:
+            return None
+        words, tell = self.words, self.words.teller(name)
+        of_panel = any(cell.panel for cell in cells)
+        whose = words.text("reporting boxes") if of_panel else words.text("all boxes, estimated")
+        svg = bar_chart(
+            f"{measure.name}-{index}",
+            words.text("{table}, {whose}", table=words.title(measure.name), whose=whose),
+            "; ".join(self._aloud(bar, tell) for bar in bars),
+            bars,
+            tell,
+            words.text("withheld"),
+        )
+        return {"svg": svg, "caption": self._chart_caption(measure, name, whose, bars, cells)}
+
+    def _chart_caption(
+        self,
+        measure: MeasureEstimate,
+        name: str,
+        whose: str,
+        bars: Sequence[Bar],
+        cells: Sequence[CellEstimate],
+    ) -> str:
+        told = measure.share_of if name == "share" else HEADS[name]
+        kind = self.words.text(told)
+        places = {"kind": kind[:1].upper() + kind[1:], "whose": whose}
+        if len(bars) == len(cells):
+            return self.words.text("{kind}; {whose}; whiskers are 95% intervals", **places)
+        return self.words.text(
+            "{kind}; {whose}; the first {n}; whiskers are 95% intervals", **places, n=len(bars)
+        )
+
+    def _charted(self, cells: Sequence[CellEstimate]) -> str:
+        """The figure that is drawn: a part if any is shown, else the first volume."""
+        names = self._names(cells)
+        return next((name for name in names if name in PARTS), names[0] if names else "share")
+
+    def _aloud(self, bar: Bar, tell: Callable[[float], str]) -> str:
+        if bar.withheld:
+            return self.words.text("{name} withheld", name=bar.label)
+        return f"{bar.label} {tell(bar.value)}"
+
+    def _bar(self, cell: CellEstimate, region: str, name: str) -> Bar | None:
+        label = self.words.label(cell, region)
+        if cell.withheld:
+            return Bar(label, withheld=cell.withheld)
+        one = (cell.panel or cell.all_boxes).get(name)
+        return Bar(label, one.shown_value, one.shown_low, one.shown_high) if one else None
+
+    def _weight(self, cell: CellEstimate) -> float:
+        """What rows are sorted by; withheld ones come last, in the grid's order."""
+        if cell.withheld:
+            return float("-inf")
+        figures = cell.panel or cell.all_boxes
+        return next((figures[name].value for name in HEADS if name in figures), float("-inf"))
 
 
-def measure_view(measure: MeasureEstimate, found: Estimates, trends: Sequence[Trend]) -> dict[str, Any]:
-    """A measure as page and report show it."""
-    delivered = f"{measure.accepted:,} of {measure.issued:,}"
-    if measure.delivered is not None:
-        delivered += f" ({percent(measure.delivered)})"
-    return {
-        "name": measure.name,
-        "title": TITLES.get(measure.name, measure.name),
-        "summed": bool(measure.summed_from),
-        "delivered": delivered,
-        "share_of": measure.share_of,
-        "weeks": span(measure.weeks),
-        "fewer": "" if measure.weeks == found.weeks else f"These figures are of {span(measure.weeks)} only.",
-        "agrees": _agrees(measure),
-        "groups": [_group_view(measure, group, index, trends) for index, group in enumerate(measure.groups)],
+def delivered(measure: MeasureEstimate, words: Wording) -> str:
+    """How many of a measure's tokens came, of how many issued."""
+    places = {
+        "accepted": words.language.number(measure.accepted),
+        "issued": words.language.number(measure.issued),
     }
+    if measure.delivered is None:
+        return words.text("{accepted} of {issued}", **places)
+    return words.text("{accepted} of {issued} ({part})", **places, part=words.percent(measure.delivered))
 
 
-def plain(measure: MeasureEstimate, taken: Profile) -> str:
+def plain(measure: MeasureEstimate, taken: Profile, words: Wording) -> str:
     """What a box sends for a measure; a measure that is no longer taken has its name only."""
+    source = measure.summed_from or measure.name
     try:
-        said = taken.measure(measure.summed_from or measure.name).plain
+        said = taken.measure(source).words(words.language.code)
     except UndeclaredError:
         return ""
-    return f"Summed from {measure.summed_from}: {said}" if measure.summed_from else said.capitalize()
+    if measure.summed_from:
+        return words.text("Summed from {table}: {said}", table=words.title(source), said=said)
+    return said[:1].upper() + said[1:]
 
 
-def _agrees(measure: MeasureEstimate) -> str:
-    if not measure.reconciled_with:
-        return ""
-    return f"Reconciled with {', '.join(measure.reconciled_with)}: they agree on all that they share."
-
-
-def _group_view(
-    measure: MeasureEstimate, group: GroupEstimate, index: int, trends: Sequence[Trend]
-) -> dict[str, Any]:
-    by_size = measure.grid not in _IN_ORDER
-    ordered = sorted(group.cells, key=_weight, reverse=True) if by_size else group.cells
-    crossed = len(measure.grid) == _CROSSED and not group.region
-    return {
-        "region": group.region,
-        "withheld": group.withheld,
-        "ranking": group.ranking,
-        "chart": None if crossed else _chart(measure, group.region, ordered, f"{measure.name}-{index}"),
-        "small": "" if crossed else _small(group.region, ordered),
-        "tables": [] if crossed else _tables(measure, group.region, ordered, trends),
-        "crosses": _crosses(measure, group, trends) if crossed else [],
-    }
-
-
-def _small(region: str, cells: list[CellEstimate]) -> str:
-    """The withheld cells in a sentence, where they are too many for rows of their own."""
-    withheld = [cell for cell in cells if cell.withheld]
-    if len(cells) <= _LISTED or not withheld or len(withheld) == len(cells):
-        return ""
-    return f"Withheld ({withheld[0].withheld}): {', '.join(label(cell, region) for cell in withheld)}."
-
-
-# Tables with a row for each cell, or for each figure of the only cell.
-
-
-def _tables(
-    measure: MeasureEstimate, region: str, cells: list[CellEstimate], trends: Sequence[Trend]
-) -> list[dict[str, Any]]:
-    names = [name for name in HEADS if any(name in cell.panel | cell.all_boxes for cell in _shown(cells))]
-    if len(cells) == 1 and names:
-        rows = [_row(HEADS[name], cells[0], name, _told(measure, region, cells[0], trends)) for name in names]
-        return [_table("", "figure", rows, names, trends)]
-    listed = cells if len(cells) <= _LISTED else _shown(cells)
-    return [
-        _table(
-            HEADS[name],
-            _head(measure, region),
-            [_row(label(cell, region), cell, name, _told(measure, region, cell, trends)) for cell in listed],
-            [name],
-            trends,
-            ranked=_is_ranked_by(measure, name) and any(cell.panel for cell in _shown(cells)),
-        )
-        for name in names or ["share"]
-    ]
+def shown_of(cells: Sequence[CellEstimate]) -> list[CellEstimate]:
+    """The cells that are not withheld."""
+    return [cell for cell in cells if not cell.withheld]
 
 
 def _is_ranked_by(measure: MeasureEstimate, name: str) -> bool:
@@ -140,170 +347,6 @@ def _is_ranked_by(measure: MeasureEstimate, name: str) -> bool:
     return measure.kind != Kind.TIMED or name not in {"reach", "reach-share"}
 
 
-def _head(measure: MeasureEstimate, region: str) -> str:
-    return " / ".join(name for name in measure.grid if not region or name != REGION)
-
-
-def _table(
-    figure: str,
-    head: str,
-    rows: list[dict[str, Any]],
-    names: list[str],
-    trends: Sequence[Trend],
-    *,
-    ranked: bool = False,
-) -> dict[str, Any]:
-    whose = {_compared(name) for name in names}
-    return {
-        "figure": figure,
-        "head": head,
-        "ranked": ranked,
-        "changes": [f"Change against {span(one.against)}, {' and '.join(sorted(whose))}" for one in trends],
-        "rows": rows,
-    }
-
-
-def _told(
-    measure: MeasureEstimate, region: str, cell: CellEstimate, trends: Sequence[Trend]
-) -> Callable[[str], list[Change | None]]:
-    return lambda name: [
-        one.change(measure.name, region, cell.values, _compared(name)).get(name) for one in trends
-    ]
-
-
 def _compared(name: str) -> str:
     """Whose changes are shown: volumes of the panel change with how many boxes report, parts do not."""
     return PANEL if name in PARTS else ALL_BOXES
-
-
-def _row(
-    title: str, cell: CellEstimate, name: str, changes: Callable[[str], list[Change | None]]
-) -> dict[str, Any]:
-    tell = teller(name)
-    return {
-        "label": title,
-        "withheld": cell.withheld,
-        "rank": rank(cell),
-        "panel": with_interval(cell.panel.get(name), tell),
-        "all_boxes": with_interval(cell.all_boxes.get(name), tell),
-        "changes": [_change(one, name) for one in changes(name)],
-    }
-
-
-def _change(one: Change | None, name: str) -> dict[str, Any]:
-    if one is None:
-        return {"arrow": "", "unclear": False, "text": "not told"}
-    interval = f"{_signed(one.value, name)} ({_signed(one.low, name)} to {_signed(one.high, name)})"
-    return {"arrow": one.arrow.value, "unclear": one.arrow is Arrow.UNCLEAR, "text": interval}
-
-
-def _signed(value: float, name: str) -> str:
-    if name in PARTS:
-        return f"{round(_POINTS * value, 1) + 0.0:+.1f} pt"  # + 0.0: there is no minus zero
-    return f"{round(value) + 0:+,d}"
-
-
-# Two dimensions: what one tells across the other.
-
-
-def _crosses(measure: MeasureEstimate, group: GroupEstimate, trends: Sequence[Trend]) -> list[dict[str, Any]]:
-    shown = _shown(group.cells)
-    if not shown:
-        return []
-    columns = list(dict.fromkeys(cell.values[1] for cell in group.cells))
-    return [
-        {
-            "whose": whose,
-            "head": " / ".join(measure.grid),
-            "columns": columns,
-            "rows": [
-                {
-                    "label": name,
-                    "cells": [
-                        _crossed(measure, cell, whose, trends)
-                        for cell in group.cells
-                        if cell.values[0] == name
-                    ],
-                }
-                for name in dict.fromkeys(cell.values[0] for cell in group.cells)
-            ],
-        }
-        for whose in (PANEL, ALL_BOXES)
-    ]
-
-
-def _crossed(
-    measure: MeasureEstimate, cell: CellEstimate, whose: str, trends: Sequence[Trend]
-) -> dict[str, str]:
-    one = (cell.panel if whose == PANEL else cell.all_boxes).get("share")
-    if cell.withheld or one is None:
-        return {"value": "", "interval": "", "change": ""}
-    change = trends[0].change(measure.name, "", cell.values, whose).get("share") if trends else None
-    moved = change is not None and change.arrow is not Arrow.UNCLEAR
-    return {
-        "value": percent(one.shown_value),
-        "interval": f"{_POINTS * one.shown_low:.1f} to {_POINTS * one.shown_high:.1f}",
-        "change": f"{change.arrow.value} {_signed(change.value, 'share')}" if change and moved else "",
-    }
-
-
-# Words and charts.
-
-
-def teller(name: str) -> Tell:
-    """How the values of a figure are written."""
-    return percent if name in PARTS else number
-
-
-def with_interval(one: Figure | None, tell: Tell) -> str:
-    """A value as shown with its interval; nothing where there is none."""
-    return f"{tell(one.shown_value)} ({tell(one.shown_low)} to {tell(one.shown_high)})" if one else ""
-
-
-def rank(cell: CellEstimate) -> str:
-    """A rank, or the ranks between which a tie leaves it open."""
-    if cell.rank_low == cell.rank_high:
-        return str(cell.rank_low)
-    return f"{cell.rank_low} to {cell.rank_high} (tie)"
-
-
-def label(cell: CellEstimate | CellTrend, region: str = "") -> str:
-    """A cell's values as one name, without the region where that stands above the table."""
-    return " / ".join(value for value in cell.values if value != region) or "all viewing"
-
-
-def _shown(cells: Sequence[CellEstimate]) -> list[CellEstimate]:
-    return [cell for cell in cells if not cell.withheld]
-
-
-def _weight(cell: CellEstimate) -> float:
-    """What rows are sorted by; withheld ones come last, in the grid's order."""
-    if cell.withheld:
-        return float("-inf")
-    figures = cell.panel or cell.all_boxes
-    return next((figures[name].value for name in HEADS if name in figures), float("-inf"))
-
-
-def _chart(
-    measure: MeasureEstimate, region: str, cells: list[CellEstimate], name: str
-) -> dict[str, Any] | None:
-    bars = [bar for bar in (_bar(cell, region) for cell in cells) if bar is not None]
-    bars = bars if len(bars) <= _MOST_BARS else [bar for bar in bars if not bar.withheld][:_MOST_BARS]
-    if sum(not bar.withheld for bar in bars) < _FEWEST_BARS:
-        return None
-    whose = "reporting boxes" if any(cell.panel for cell in cells) else "all boxes, estimated"
-    told = "; ".join(
-        f"{bar.label} withheld" if bar.withheld else f"{bar.label} {percent(bar.value)}" for bar in bars
-    )
-    svg: Markup = bar_chart(name, f"{TITLES.get(measure.name, measure.name)}, {whose}", told, bars, percent)
-    first = "" if len(bars) == len(cells) else f"the first {len(bars)}; "
-    kind = HEADS["reach-share"] if measure.kind == "untimed" else measure.share_of.capitalize()
-    return {"svg": svg, "caption": f"{kind}; {whose}; {first}whiskers are 95 % intervals"}
-
-
-def _bar(cell: CellEstimate, region: str) -> Bar | None:
-    if cell.withheld:
-        return Bar(label(cell, region), withheld=cell.withheld)
-    figures = cell.panel or cell.all_boxes
-    one = next((figures[name] for name in _CHARTED if name in figures), None)
-    return Bar(label(cell, region), one.shown_value, one.shown_low, one.shown_high) if one else None

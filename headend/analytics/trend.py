@@ -19,6 +19,7 @@ from headend.analytics.figures import CellEstimate
 from headend.analytics.intervals import Figure, Z, difference
 from headend.analytics.published import ReleaseTable
 from headend.analytics.series import shape
+from headend.kit.language import N_
 from shared.errors import StbError
 from shared.weeks import NotAWeekError, Week
 
@@ -34,9 +35,9 @@ class WindowsDifferError(StbError):
 class Arrow(StrEnum):
     """What a comparison tells."""
 
-    UP = "up"
-    DOWN = "down"
-    UNCLEAR = "no clear change"
+    UP = N_("up")
+    DOWN = N_("down")
+    UNCLEAR = N_("no clear change")
 
 
 class Change(Struct, frozen=True):
@@ -81,8 +82,12 @@ class Trend(Struct, frozen=True):
         return {}
 
 
-def compare(now: Estimates, later: Sequence[ReleaseTable], earlier: Sequence[ReleaseTable]) -> Trend:
+def compare(
+    now: Estimates, later: Sequence[ReleaseTable], earlier: Sequence[ReleaseTable], only: str = ""
+) -> Trend:
     """The changes from an earlier window to the later one of the same length that `now` was estimated from.
+
+    `only` is the one table that is compared, if not all are; `now` may then hold just that.
 
     Raises:
         NoReleasesError: a window is empty.
@@ -91,7 +96,7 @@ def compare(now: Estimates, later: Sequence[ReleaseTable], earlier: Sequence[Rel
     """
     if len(later) != len(earlier):
         raise WindowsDifferError("only windows of the same length are compared")
-    before = estimate(earlier)
+    before = estimate(earlier, only)
     if len({(release.profile, release.register) for release in (*earlier, *later)}) > 1:
         raise WindowsDifferError("only windows of the same profile and register are compared")
     return Trend(
@@ -99,6 +104,7 @@ def compare(now: Estimates, later: Sequence[ReleaseTable], earlier: Sequence[Rel
         [
             _measure_trend(one, before, same=_same(one, [*earlier, *later]))
             for one in (*now.measures, *now.summed)
+            if only in {"", one.name}
         ],
     )
 

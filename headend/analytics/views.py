@@ -1,64 +1,71 @@
-"""How figures, spans and weeks are written on a page."""
+"""The pages of popularity: what each shows, and which of them the measures in force can fill."""
 
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from headend.analytics.marginals import tables_of
+from headend.analytics.published import ReleaseTable
+from headend.kit.language import N_
+from shared.register import Kind, Profile
 
-from headend.analytics.budget import MICRO
-from headend.analytics.store import Spending, WeekState
-from shared.weeks import Week
 
-_FRACTIONS_BELOW = 10
-_STATES = {
-    WeekState.OPEN: "open",
-    WeekState.RELEASED: "released",
-    WeekState.BELOW_FLOOR: "not released: too few accounts took part",
-    WeekState.OVER_BUDGET: "not released: the budget does not cover it",
-    WeekState.DRAWN_BEFORE: "drawn before the database was restored; never drawn again",
-    WeekState.NO_DIRECTORY: "no directory was published, so nothing was counted",
-}
-_PAGES = Environment(
-    loader=PackageLoader("headend.analytics"),
-    autoescape=select_autoescape(default=True, default_for_string=True),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
+@dataclass(frozen=True)
+class View:
+    """One page of popularity.
+
+    Attributes:
+        path: Its address.
+        title: What its tab is called, a message.
+        tables: The tables that it shows, the first of them that there is leading.
+        figures: Of those, the figures that are shown.
+    """
+
+    path: str
+    title: str
+    tables: tuple[str, ...]
+    figures: tuple[str, ...] = ("share",)
+
+
+GENRE = View("popularity", N_("By genre"), ("genre", "genre-minutes"))
+REGION = View("popularity/region", N_("By region"), ("genre-region",))
+VIEWS = (
+    GENRE,
+    View("popularity/detail", N_("In detail"), ("genre-detail",)),
+    View(
+        "popularity/minutes",
+        N_("Viewing time"),
+        ("viewing", "genre-minutes"),
+        ("minutes", "audience"),
+    ),
+    View("popularity/reach", N_("Reach"), ("genre-reach", "genre-minutes"), ("reach", "reach-share")),
+    View("popularity/shift", N_("Live or later"), ("shift", "not-live", "not-live-by-genre", "genre-shift")),
+    View("popularity/daypart", N_("By daypart"), ("daypart", "genre-daypart")),
+    REGION,
+    View("popularity/ordered", N_("Ordered"), ("ordered-genre",), ("share", "box-weeks")),
 )
 
 
-def render(template: str, **values: object) -> str:
-    """A template of this side with values, everything escaped."""
-    return _PAGES.get_template(template).render(**values)
+def in_release(release: ReleaseTable) -> set[str]:
+    """The names of all tables that a release gives."""
+    return {name for measure in release.measures for name in tables_of(measure)}
 
 
-def span(weeks: list[str]) -> str:
-    """The weeks of a window in words."""
-    return weeks[0] if len(weeks) == 1 else f"{weeks[0]} to {weeks[-1]}"
+def in_profile(taken: Profile) -> set[str]:
+    """The names of the tables that a profile's measures will give."""
+    found = {measure.name for measure in taken.measures}
+    for measure in taken.measures:
+        if measure.kind is Kind.ONE_MINUTE and len(measure.grid) > 1:
+            found |= {"shift", "not-live", "not-live-by-genre"} if "shift" in measure.grid else set()
+            found |= {"daypart"} & set(measure.grid)
+    return found
 
 
-def number(value: float) -> str:
-    """A number for a person: whole with thousands, small ones with a decimal."""
-    return f"{value:.1f}" if value < _FRACTIONS_BELOW else f"{value:,.0f}"
+def fillable(tables: Iterable[str]) -> list[View]:
+    """The pages that these tables fill, in their order."""
+    there = set(tables)
+    return [view for view in VIEWS if there & set(view.tables)]
 
 
-def percent(value: float) -> str:
-    """A part of one in percent."""
-    return f"{100 * value:.1f} %"
-
-
-def why_missing(state: WeekState | None) -> str:
-    """Why a week has no release, in words; nothing where it is not known, or has one."""
-    return "" if state is None or state is WeekState.RELEASED else _STATES[state]
-
-
-def week_views(states: dict[Week, WeekState], spendings: list[Spending]) -> list[dict[str, Any]]:
-    """The weeks as the page of releases shows them, newest first."""
-    return [
-        {
-            "name": str(week),
-            "state": _STATES[state],
-            "released": state is WeekState.RELEASED,
-            "rho": f"{sum(one.rho_micro for one in spendings if one.week == week) / MICRO:.4f}",
-        }
-        for week, state in reversed(states.items())
-    ]
+def leading(view: View, tables: Sequence[str] | set[str]) -> str:
+    """The first table of a page that there is; nothing if there is none."""
+    return next((name for name in view.tables if name in tables), "")

@@ -8,7 +8,7 @@ from headend.analytics.figures import (
     GroupEstimate,
     Window,
     is_uncertain,
-    ranking_of,
+    tiers_of,
     withheld_why,
 )
 from headend.analytics.intervals import Figure, PlainSums, Sums, Z, around, least_shown, share, told_apart
@@ -44,7 +44,7 @@ def _group(window: Window, sums: Sums, figures: Callable[[int], _Figures]) -> Gr
         )
         for index, values in enumerate(window.measure.cells)
     ]
-    return GroupEstimate("", "", cells, ranking_of("", cells, sums.values, above))
+    return GroupEstimate("", "", cells, tiers_of(cells, sums.values, above))
 
 
 def _rounding(window: Window) -> float:

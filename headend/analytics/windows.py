@@ -1,16 +1,21 @@
 """The windows of weeks that can be asked for, and what each of them is made of."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from headend.analytics.published import ReleaseTable, read_table
+from headend.analytics.published import ReleaseTable
 from headend.analytics.series import Break, Run, run_back
 from headend.analytics.store import StoredRelease
 from headend.analytics.trend import year_before
+from headend.kit.language import N_
 from shared.weeks import NotAWeekError, Week
 
 WINDOWS = {"week": 1, "four": 4, "quarter": 13}
-WINDOW_LABELS = {"week": "one week", "four": "four weeks", "quarter": "a quarter (13 weeks)"}
+WINDOW_LABELS = {
+    "week": N_("one week"),
+    "four": N_("four weeks"),
+    "quarter": N_("a quarter (13 weeks)"),
+}
 DEFAULT_WINDOW = "four"
 
 
@@ -43,66 +48,73 @@ class Chosen:
         """How many weeks were asked for."""
         return WINDOWS[self.window]
 
-    @property
-    def short(self) -> str:
-        """What to say if there are fewer weeks than were asked for."""
-        if len(self.releases) >= self.asked:
-            return ""
-        return f"Of the {self.asked} weeks asked for, {len(self.releases)} follow each other without a break."
+
+@dataclass(frozen=True)
+class Known:
+    """What there is to choose from.
+
+    Attributes:
+        weeks: The weeks that have a release, in order.
+        release: Gives a week's release as it is stored.
+        table: Gives the same, read.
+        state_of: The state of a week without release, or nothing where that is not known.
+    """
+
+    weeks: Sequence[Week]
+    release: Callable[[Week], StoredRelease]
+    table: Callable[[Week], ReleaseTable]
+    state_of: Callable[[Week], str]
 
 
-def choose(
-    known: Sequence[StoredRelease], args: Mapping[str, str], why_missing: Callable[[Week], str]
-) -> Chosen:
+def choose(known: Known, args: Mapping[str, str]) -> Chosen:
     """The window that a query asks for, by `window` and `until`; unknown words choose the usual.
 
     It ends with the newest release not after `until`, and goes back as far as the series does: to a week
-    without a release, or to another profile or register. `known` are all releases, oldest first.
+    without a release, or to another profile or register. No more releases are read than it and what it is
+    compared with take.
 
     Raises:
         BadReleaseError: a stored release cannot be read.
     """
     window = args.get("window", DEFAULT_WINDOW)
     window = window if window in WINDOWS else DEFAULT_WINDOW
-    asked, last = WINDOWS[window], _week(args.get("until", ""))
-    until = [release for release in known if last is None or release.week <= last]
-    run = run_back(_newest_first(until), 2 * asked, why_missing)
+    asked, last = WINDOWS[window], week_of(args.get("until", ""))
+    until = [week for week in known.weeks if last is None or week <= last]
+    run = run_back((known.table(week) for week in reversed(until)), 2 * asked, known.state_of)
     tables = run.releases[-asked:]
     return Chosen(
         window=window,
         until=tables[-1].week if tables else "",
-        choices=[str(release.week) for release in reversed(known)],
-        releases=until[len(until) - len(tables) :],
+        choices=[str(week) for week in reversed(known.weeks)],
+        releases=[known.release(week) for week in until[len(until) - len(tables) :]],
         tables=tables,
         stopped=run.stopped,
         before=_before(run, asked),
-        year=_year(until, tables, asked),
+        year=_year(known, tables, asked),
     )
-
-
-def _newest_first(known: Sequence[StoredRelease]) -> Iterator[ReleaseTable]:
-    return (read_table(release.table) for release in reversed(known))
 
 
 def _before(run: Run, asked: int) -> list[ReleaseTable]:
     return run.releases[:asked] if len(run.releases) == 2 * asked else []
 
 
-def _year(known: Sequence[StoredRelease], tables: list[ReleaseTable], asked: int) -> list[ReleaseTable]:
+def _year(known: Known, tables: list[ReleaseTable], asked: int) -> list[ReleaseTable]:
     """The same window a year before, if all its weeks are there and nothing changed since."""
     if len(tables) < asked:
         return []
-    last = year_before(Week.parse(tables[-1].week))
+    newest = Week.parse(tables[-1].week)
+    last = year_before(newest)
     wanted = [last.plus(-back) for back in reversed(range(asked))]
-    since = [release for release in known if release.week >= wanted[0]]
-    if [release.week for release in since[:asked]] != wanted:
+    since = [week for week in known.weeks if wanted[0] <= week <= newest]
+    if since[:asked] != wanted:
         return []
-    found = [read_table(release.table) for release in since]
+    found = [known.table(week) for week in since]
     kinds = {(table.profile, table.register) for table in found}
     return found[:asked] if len(kinds) == 1 else []
 
 
-def _week(text: str) -> Week | None:
+def week_of(text: str) -> Week | None:
+    """The week that a query names; nothing if it names none."""
     try:
         return Week.parse(text)
     except NotAWeekError:

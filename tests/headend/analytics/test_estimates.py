@@ -7,9 +7,13 @@ from headend.analytics.estimates import NoReleasesError, SeriesBrokenError, esti
 from headend.analytics.figures import NOBODY, SMALL, UNCERTAIN
 from headend.analytics.intervals import PlainSums, Z, is_noise, least_shown, share
 from headend.analytics.published import NoisyMeasure, ReleaseTable
+from headend.analytics.series import Why
+from headend.analytics.wording import Wording
 from shared.register import GENRES, Grid, Kind, profile
+from tests.builders import visit
 from tests.headend.analytics.releases import REGIONS, WEEK, genre, noisy, table
 
+ENGLISH = Wording(visit().language)
 COUNTS = [200, 160, 100, 60, 40, 30, 20, 12, 8, 6, 4]
 SMALL_PROFILE = profile("small")
 BASE = [0.30, 0.22, 0.15, 0.08, 0.07, 0.055, 0.045, 0.03, 0.025, 0.015, 0.01]
@@ -293,7 +297,7 @@ def test_a_measure_that_is_taken_anew_or_no_longer_breaks_its_own_series_only() 
     seen = viewing(2773, 7467)
     anew = estimate([both(0, genre(COUNTS)), both(1, genre(COUNTS), seen)])
     assert anew.measure("viewing").weeks == ["2026-W42"]
-    assert anew.breaks[0].why == "it was not taken before"
+    assert anew.breaks[0].why is Why.ANEW
     ended = estimate([both(0, genre(COUNTS), seen), both(1, genre(COUNTS))])
     assert ended.measure("viewing").weeks == ["2026-W41"]
     assert ended.measure("viewing").issued == 1280
@@ -385,8 +389,8 @@ def test_a_quarter_tells_every_kind_of_measure_with_all_boxes_wider_than_the_pan
 
 def test_the_ranking_is_told_in_words_and_ties_are_said_to_be_ties() -> None:
     found = estimate([table([genre([300, 100, 95, 90, 5, 5, 5, 5, 5, 5, 5])], 620)]).measure("genre")
-    assert found.groups[0].ranking == [
-        "Rank 1: film-drama.",
+    assert ENGLISH.ranking(found.groups[0]) == [
+        "Rank 1: film or drama.",
         "Ranks 2 to 4: news, show and sports cannot be told apart.",
     ]
 
@@ -394,8 +398,8 @@ def test_the_ranking_is_told_in_words_and_ties_are_said_to_be_ties() -> None:
 def test_nothing_that_is_told_apart_is_called_a_tie() -> None:
     """A chain: the first and the last are told apart, each of them is not from the one between."""
     found = estimate([table([genre([180, 150, 120, 90, 0, 0, 0, 0, 0, 0, 0])], 540)]).measure("genre")
-    assert found.groups[0].ranking == [
-        "Ranks 1 to 3: film-drama and news cannot be told apart.",
+    assert ENGLISH.ranking(found.groups[0]) == [
+        "Ranks 1 to 3: film or drama and news cannot be told apart.",
         "Ranks 1 to 4: news and show cannot be told apart.",
         "Ranks 2 to 4: show and sports cannot be told apart.",
     ]
@@ -405,7 +409,7 @@ def test_of_many_cells_only_the_first_places_are_put_into_words() -> None:
     steps = [3000 - 40 * at for at in range(66)]
     crossed = noisy(profile("regional").measure("genre-shift"), steps)
     words = estimate([table([crossed], sum(steps), taken="regional", everyone=300_000)])
-    ranking = words.measure("genre-shift").groups[0].ranking
+    ranking = ENGLISH.ranking(words.measure("genre-shift").groups[0])
     assert ranking[-1].startswith("The other ")
     assert len(ranking) < 30
 

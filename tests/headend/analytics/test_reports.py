@@ -108,16 +108,16 @@ def test_every_table_of_the_report_has_its_caption_and_every_chart_its_words(ful
 def test_the_report_says_what_a_reader_must_know(full: Town) -> None:
     text = report(full, "html")
     for sentence in (
-        "Four weeks: Monday 2 November 2026, 02:00, to Monday 30 November 2026, 02:00",
+        "Four weeks: from Monday 2 Nov 2026, 02:00, to Monday 30 Nov 2026, 02:00 (viewing days)",
         "Simulated: these figures are of an invented town.",
         "recognises one household",
         "does not contain the error of this assumption",
-        "2,560 of 5,120 (50.0 %)",
+        "2,560 of 5,120 (50.0%)",
         "cannot be told apart",
         "withheld: too small",
         "Shares are withheld: the whole is too uncertain",
         "Compared with the window before: 2026-W41 to 2026-W44.",
-        "up sports (genres); down film-drama (genres)",
+        "up sports (genres); down film or drama (genres)",
         "own shares of viewing minutes",
     ):
         assert sentence in text, sentence
@@ -206,7 +206,7 @@ def test_tables_of_two_dimensions_are_crossed_and_say_whose_they_are(town: Town)
     text = report(town, "html", "week")
     for whose in ("panel", "all boxes"):
         assert f"own shares of viewing minutes, {whose}, 2026-W41" in text
-    assert '<th scope="col" class="number">within-7-days</th>' in text
+    assert '<th scope="col" class="number">within 7 days</th>' in text
     assert text.count('<span class="withheld" title="withheld">') == 2 * 11
     assert "Viewing that is not live, share: panel" in text
     assert "Viewing that is not live, by genre" in text
@@ -304,7 +304,7 @@ def test_popularity_on_the_terminal_tells_ties_changes_and_both_figures(folder: 
     done = run("popularity", str(folder))
     assert done.exit_code == 0, done.output
     assert "cannot be told apart" in done.output
-    assert re.search(r"sports .*share 21\.\d % \(.*share up", done.output)
+    assert re.search(r"sports .*Share 21\.\d% \(.*Share up", done.output)
     assert "Compared with the window before: 2026-W41 to 2026-W44." in done.output
     found = msgspec.json.decode(run("popularity", str(folder), "--json").output)
     assert found["weeks"][0] == "2026-W45"

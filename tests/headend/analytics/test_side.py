@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -182,13 +183,15 @@ def test_metrics_and_tiles_tell_participation_and_budget_but_no_cell(tmp_path: P
     town.send_genre(1)
     assert ("headend_accepted_total", {"measure": "genre", "week": "2026-W41"}, 1) in town.side.side.metrics()
     town.clock.advance_to(closed())
-    late = town.side.side.tiles(visit(role="analyst"))
-    assert late[0].alarm
+    assert not town.side.side.tiles(visit(role="analyst"))[0].alarm
+    town.clock.advance_to(closed() + timedelta(minutes=10))
+    assert town.side.side.tiles(visit(role="analyst"))[0].alarm
     Jobs(town.side.side.jobs, town.clock).run_due()
     tiles = {tile.label: tile for tile in town.side.side.tiles(visit(role="analyst"))}
     assert not tiles["Next release"].alarm
     assert tiles["Releases"].value == "1"
-    assert tiles["Budget spent (rho)"].value == "0.0125"
+    assert tiles["Budget spent"].value == "1.9%"
+    assert {tile.href for tile in tiles.values()} == {"/console/releases", "/console/budget"}
     assert town.side.side.tiles(visit(role="admin")) == []
     assert ("headend_budget_spent_rho", {}, 0.0125) in town.side.side.metrics()
     town.side.close()
