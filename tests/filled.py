@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.console import releases
 from headend.app import Headend, create_app, open_headend
 from headend.billing import credits as corrections
 from headend.billing import disputes, exports, receivers, suspense
@@ -35,18 +36,18 @@ NOW_MS = to_ms(NOW)
 OCTOBER_MS = to_ms(datetime(2026, 10, 5, 18, 0, tzinfo=UTC))
 BILLED_MS = to_ms(datetime(2026, 11, 3, 1, 0, tzinfo=UTC))
 PROVINCES = {
-    "drenthe": "78 79 94",
-    "flevoland": "82 83",
-    "friesland": "84 85 86 87 88 89 90 91 92",
-    "gelderland": "40 41 65 66 67 68 69 70 71 72 73 80 81",
-    "groningen": "93 95 96 97 98 99",
-    "limburg": "58 59 60 61 62 63 64",
-    "noord-brabant": "46 47 48 49 50 51 52 53 54 55 56 57",
-    "noord-holland": "10 11 12 13 14 15 16 17 18 19 20 21",
-    "overijssel": "74 75 76 77",
-    "utrecht": "34 35 36 37 38 39",
-    "zeeland": "43 44 45",
-    "zuid-holland": "22 23 24 25 26 27 28 29 30 31 32 33 42",
+    "Drenthe": "78 79 94",
+    "Flevoland": "82 83",
+    "Friesland": "84 85 86 87 88 89 90 91 92",
+    "Gelderland": "40 41 65 66 67 68 69 70 71 72 73 80 81",
+    "Groningen": "93 95 96 97 98 99",
+    "Limburg (NL)": "58 59 60 61 62 63 64",
+    "Noord-Brabant": "46 47 48 49 50 51 52 53 54 55 56 57",
+    "Noord-Holland": "10 11 12 13 14 15 16 17 18 19 20 21",
+    "Overijssel": "74 75 76 77",
+    "Utrecht": "34 35 36 37 38 39",
+    "Zeeland": "43 44 45",
+    "Zuid-Holland": "22 23 24 25 26 27 28 29 30 31 32 33 42",
 }
 AREAS = {prefix: name for name, prefixes in PROVINCES.items() for prefix in prefixes.split()}
 DONE = {
@@ -60,6 +61,7 @@ DONE = {
 """The turns of billing's jobs that were done last."""
 TITLES = ("The Lighthouse Keeper", "Paper Boats", "A Winter in Ghent", "Night Ferry", "The Cartographer")
 ACCOUNTS = 24
+NEWEST, RELEASES = Week(2026, 46), 60
 
 
 def installation(folder: Path) -> Installation:
@@ -75,18 +77,18 @@ def installation(folder: Path) -> Installation:
         clock=str(clock),
         regions=tuple(PROVINCES),
         areas=AREAS,
-        first_week="2026-W41",
+        first_week=str(NEWEST.plus(1 - RELEASES)),
     )
     return Installation.create(folder / "headend", settings)
 
 
-def make(folder: Path, *, releases: int = 7) -> Path:
-    """A filled installation in `folder`, with four operators; `releases` weeks are released."""
+def make(folder: Path) -> Path:
+    """A filled installation in `folder`, with four operators."""
     made = installation(folder)
     headend = open_headend(made)
     try:
         fill_billing(headend)
-        fill_analytics(headend, releases)
+        fill_analytics(headend)
         for name, role in PEOPLE.items():
             headend.console.operators.add_operator(name, role, PASSWORD, must_change=False)
     finally:
@@ -242,9 +244,10 @@ SELLER = Seller("NL", "Lowland Television B.V.", "NL000000000B00", "Mediapark 1"
 # --- analytics
 
 
-def fill_analytics(headend: Headend, weeks: int) -> None:
-    """Published directories of three weeks, and `weeks` releases."""
-    first = headend.installation.first_week
-    for week in (Week(2026, 46), Week(2026, 47), Week(2026, 48)):
+def fill_analytics(headend: Headend) -> None:
+    """More than a year of releases, and the published directories of the weeks that are open or to come."""
+    store = headend.analytics.store
+    releases.fill(store, headend.installation.first_week, RELEASES, "regional", 3)
+    store.forget(NEWEST, NOW_MS - 4 * HOUR)
+    for week in (Week(2026, 47), Week(2026, 48)):
         headend.publish(week)
-    assert first.plus(weeks - 1) <= Week(2026, 47)
