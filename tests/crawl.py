@@ -1,7 +1,7 @@
 """Walk the console as an operator would who follows every link."""
 
 import re
-from collections import deque
+from collections import Counter, deque
 from html import unescape
 
 from flask import Flask
@@ -30,14 +30,17 @@ def links(address: str, page: str) -> list[str]:
     return [here + link if link.startswith("?") else link for link in found]
 
 
-def walk(client: FlaskClient, most: int = 400) -> dict[str, bytes]:
-    """Everything that can be reached from the overview by links, files too; at most `most` addresses."""
+def walk(client: FlaskClient, alike: int = 4) -> dict[str, bytes]:
+    """What can be reached from the overview by links, files too; of one path at most `alike` addresses."""
     seen: dict[str, bytes] = {}
+    of_path: Counter[str] = Counter()
     waiting = deque(["/console/"])
-    while waiting and len(seen) < most:
+    while waiting:
         address = waiting.popleft()
-        if address in seen or address.startswith(LEFT_ALONE):
+        path = address.split("?")[0]
+        if address in seen or address.startswith(LEFT_ALONE) or of_path[path] == alike:
             continue
+        of_path[path] += 1
         answer = client.get(address)
         assert answer.status_code in {200, 303}, f"{address}: {answer.status_code} {answer.text[:300]}"
         seen[address] = answer.data
