@@ -1,4 +1,4 @@
-"""Boxes: what is known of the fleet from the named line, and of one box. Nothing about viewing is known here."""
+"""Boxes: what is known of the fleet from the named line, and of one box; nothing about viewing is."""
 
 from typing import Final
 

@@ -1,0 +1,1 @@
+"""How fast the console answers with many orders, accounts and releases loaded."""
