@@ -109,6 +109,6 @@ def seen_of(look: BillingTx, bill: Invoice) -> str:
 def preview_page(desk: Desk, visit: Visit, found: Preview, why: str) -> Page:
     """The figures of a credit note before it is raised, and the form that raises it."""
     bill = found.note.refers_to or ""
-    inside = desk.page(visit, "credit.html", preview=found, note=found.note, number=bill, why=why)
+    inside = desk.page(visit, "credit.html", preview=found, note=found.note, bill=bill, why=why)
     title = visit.language.text("Credit of bill {number}", number=bill)
     return Page(inside, title=title, about=(found.note.account,), back=("invoices", "Bills"))

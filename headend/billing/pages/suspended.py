@@ -158,7 +158,7 @@ def _decide(tx: BillingTx, what: str, ref: str, correction: Correction, decision
 def _preview(desk: Desk, visit: Visit, what: str, refs: list[str], wrong: str = "") -> Page:
     try:
         correction = correction_in(visit) if what == "correct" else Correction()
-        tried = [_tried(desk, visit, what, ref, correction) for ref in refs]
+        tried = _tried(desk, visit, what, refs, correction)
     except StbError as error:
         tried, wrong = _untried(desk, refs), why_not(visit, error)
     changed = [one.after for one in tried if one.after is not None]
@@ -182,16 +182,23 @@ def _preview(desk: Desk, visit: Visit, what: str, refs: list[str], wrong: str = 
     return page if changed or not wrong else refused(page)
 
 
-def _tried(desk: Desk, visit: Visit, what: str, ref: str, correction: Correction) -> Tried:
-    before = order_at(desk.store.read(), ref)
-    if before is None:
-        raise NotFoundError(f"no order {ref[:80]}")
+def _tried(desk: Desk, visit: Visit, what: str, refs: list[str], correction: Correction) -> list[Tried]:
+    """The orders decided on one after the other, as they will be: the first may pay for the second's window."""
     decision = Decision("", visit.who, desk.now_ms())
-    try:
-        after = desk.tried(lambda tx: _decide(tx, what, ref, correction, decision))
-        return Tried(before, after, "")
-    except StbError as error:
-        return Tried(before, None, why_not(visit, error))
+
+    def work(tx: BillingTx) -> list[Tried]:
+        return [one(tx, ref) for ref in refs]
+
+    def one(tx: BillingTx, ref: str) -> Tried:
+        before = order_at(tx, ref)
+        if before is None:
+            raise NotFoundError(f"no order {ref[:80]}")
+        try:
+            return Tried(before, _decide(tx, what, ref, correction, decision), "")
+        except StbError as error:
+            return Tried(before, None, why_not(visit, error))
+
+    return desk.tried(work)
 
 
 def _untried(desk: Desk, refs: list[str]) -> list[Tried]:
