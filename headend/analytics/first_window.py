@@ -64,7 +64,7 @@ def first_window(estimates_of: Callable[[str], Estimates]) -> First:
 def _withheld(estimates: Estimates) -> str:
     """Why the leading table is withheld in most of its groups; nothing if half of them show anything."""
     groups = [group for one in (*estimates.measures, *estimates.summed) for group in one.groups]
-    empty = [group for group in groups if all(cell.withheld for cell in group.cells)]
+    empty = [group for group in groups if group.withheld or all(cell.withheld for cell in group.cells)]
     if not groups or (2 * len(empty) <= len(groups) and len(empty) < len(groups)):
         return ""
-    return next((cell.withheld for group in empty for cell in group.cells), "")
+    return next((group.withheld or group.cells[0].withheld for group in empty), "")

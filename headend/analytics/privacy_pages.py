@@ -152,7 +152,7 @@ def _consent_chart(weeks: Sequence[TakingPart], words: Wording) -> str:
     ]
     told = "; ".join(f"{one.week} {words.percent(one.rate)}" for one in weeks[-8:] if one.rate is not None)
     caption = Caption("consent", words.text("Consent rate by week"), told)
-    return line_chart(caption, points, lambda part: words.language.percent(part, 0))
+    return line_chart(caption, points, words.percent)
 
 
 def _card(one: Measure, taken: Profile, regions: tuple[str, ...], words: Wording) -> dict[str, Any]:

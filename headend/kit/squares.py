@@ -15,7 +15,7 @@ _EDGE = 4
 _ASIDE = 26
 """The room of the heading over the row of regions that are on no map."""
 _LEGEND = 46
-_LETTERS = 12
+_LETTERS = 10
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,11 @@ def tile_map(caption: Caption, squares: Sequence[Square], aside: Sequence[Square
 def _square(name: str, square: Square, down: float) -> Markup:
     x, y = _EDGE + square.column * (_SIDE + _GAP), _EDGE + down + square.row * (_SIDE + _GAP)
     fill, opacity = _paint(name, square)
-    lines = ((22, 13, 600, _short(square.label)), (50, 17, 650, square.told), (72, 11, 400, square.note))
+    lines = (
+        (22, 13, 600, _short(square.label)),
+        (50, 12 if square.withheld else 17, 650, square.told),
+        (72, 11, 400, square.note),
+    )
     texts = Markup().join(
         Markup(
             '<text x="{:g}" y="{:g}" font-size="{}" font-weight="{}" text-anchor="middle">{}</text>'

@@ -17,7 +17,8 @@ from headend.app import open_headend
 from headend.installation import Installation
 from shared.register import profile
 from shared.weeks import Week
-from tests.builders import SETTINGS
+from shared.words import words_of
+from tests.builders import SETTINGS, visit
 from tests.headend.analytics.builders import WEEK, Town
 from tests.headend.analytics.releases import genre, noisy, table
 
@@ -309,3 +310,28 @@ def test_popularity_on_the_terminal_tells_ties_changes_and_both_figures(folder: 
     found = msgspec.json.decode(run("popularity", str(folder), "--json").output)
     assert found["weeks"][0] == "2026-W45"
     assert str(Week.parse(found["weeks"][-1])) == "2026-W48"
+
+
+def test_the_commands_write_and_print_in_the_language_that_is_asked_for(folder: Path, tmp_path: Path) -> None:
+    done = run("report", str(folder), "--to", str(tmp_path / "out"), "--language", "nl")
+    assert done.exit_code == 0, done.output
+    names = [f"report-2026-W45-2026-W48-nl.{form}" for form in ("html", "csv", "json")]
+    assert [one.what for one in noted(folder)] == names
+    assert "film of drama" in (tmp_path / "out" / names[0]).read_text()
+    assert msgspec.json.decode((tmp_path / "out" / names[2]).read_bytes(), type=ReportFile).language == "nl"
+    printed = run("popularity", str(folder), "--language", "fr").output
+    assert words_of("fr").values["film-drama"] in printed
+    assert run("popularity", str(folder), "--language", "de").exit_code != 0
+
+
+def test_keys_and_names_of_cells_are_the_same_in_all_languages(full: Town) -> None:
+    english, dutch = (
+        list(csv.DictReader(io.StringIO(in_language(full, language)))) for language in ("en", "nl")
+    )
+    keys = ("record", "measure", "cell", "of", "figure", "low", "value", "high")
+    assert [[row[key] for key in keys] for row in english] == [[row[key] for key in keys] for row in dutch]
+
+
+def in_language(town: Town, language: str) -> str:
+    words = visit(language=language).language
+    return town.side.download("report", "csv", {"window": "four"}, words).payload.decode()
