@@ -22,7 +22,6 @@ _LISTED = 12
 _CROSSED = 2
 _IN_ORDER = (["shift"], ["daypart"])
 """Grids whose order says more than the size of their cells."""
-_POINTS = 100
 _ALL_FIGURES = tuple(HEADS)
 _COMPARED = {
     PANEL: N_("Change against {weeks}, panel"),
@@ -52,6 +51,11 @@ class Tables:
 
     def view(self, measure: MeasureEstimate) -> dict[str, Any]:
         """A table as page and report show it."""
+        groups = [self._group(measure, group, index) for index, group in enumerate(measure.groups)]
+        return self.head(measure) | {"groups": groups}
+
+    def head(self, measure: MeasureEstimate) -> dict[str, Any]:
+        """What is said of a table beside its figures."""
         words = self.words
         return {
             "name": measure.name,
@@ -63,7 +67,6 @@ class Tables:
             if measure.weeks == self.found.weeks
             else words.text("These figures are of {weeks} only.", weeks=words.span(measure.weeks)),
             "agrees": self._agrees(measure),
-            "groups": [self._group(measure, group, index) for index, group in enumerate(measure.groups)],
         }
 
     def _agrees(self, measure: MeasureEstimate) -> str:
@@ -233,9 +236,7 @@ class Tables:
         one = (cell.panel if whose == PANEL else cell.all_boxes).get("share")
         if cell.withheld or one is None:
             return {"value": "", "interval": "", "change": ""}
-        low, high = (
-            self.words.language.number(_POINTS * part, 1) for part in (one.shown_low, one.shown_high)
-        )
+        low, high = (self.words.points(part) for part in (one.shown_low, one.shown_high))
         return {
             "value": self.words.percent(one.shown_value),
             "interval": self.words.text("{low} to {high}", low=low, high=high),
