@@ -120,7 +120,7 @@ class Wording:
     # --- figures
     def number(self, value: float) -> str:
         """A number for a person: whole with thousands, small ones with a decimal."""
-        digits = 1 if value < _FRACTIONS_BELOW else 0
+        digits = 1 if 0 < value < _FRACTIONS_BELOW else 0
         return _number(self.language, round(value, digits), digits)
 
     def percent(self, value: float) -> str:
