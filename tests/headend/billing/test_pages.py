@@ -377,6 +377,9 @@ def test_a_gap_is_told_of_the_box_and_of_the_fleet(office, box):
     box.submit(box.order(), now_ms=LATER_MS)
     assert "2 messages missing" in text_of(office.look("boxes"))
     assert "Gap since" in text_of(office.look("box", box=box.box))
+    assert "2 messages that boxes told of are not here yet." in text_of(office.look("gaps"))
+    assert box.box in office.look("gaps").inside
+    assert box.box not in office.look("gaps", after="1").inside
 
 
 def test_alarms_are_listed_by_kind(office, box):
