@@ -338,7 +338,9 @@ def test_a_message_in_flight_counts_for_the_month_that_it_may_be_of(office, box)
 
 
 def test_a_month_that_is_not_over_is_not_said_to_be_billed(office):
-    assert "The month is not over" in text_of(office.look("reconciliation", month="2026-11"))
+    page = office.look("reconciliation", month="2026-11")
+    assert "The month is not over" in text_of(page)
+    assert "answer good" not in page.inside
     with pytest.raises(BadAddressError):
         office.look("reconciliation", month="October")
 
