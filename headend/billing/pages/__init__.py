@@ -39,6 +39,7 @@ _PAGES: Final[tuple[tuple[str, str, Callable[[Desk, Visit], Page | str], Group |
     ("reconciliation", N_("Reconciliation"), reconciled.reconciliation, Group.BILLING),
     ("boxes", N_("Boxes"), boxes.boxes, Group.BOXES),
     ("box", N_("Box"), boxes.box, None),
+    ("gaps", N_("Gaps"), boxes.gaps, None),
     ("alarms", N_("Alarms"), boxes.alarms, Group.BOXES),
 )
 _DEEDS: Final[tuple[tuple[str, str, Callable[[Desk, Visit], Done | Page]], ...]] = (
