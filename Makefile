@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SEED ?= 2006
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ranking test fmt lint types imports promises tests kodi bench campaign-year campaign-billing campaign-agent mutants-billing audit-privacy linkage mutants-privacy fuzz-agent mutants-agent box words locks clean
+.PHONY: help demo ranking test fmt lint types imports promises tests kodi bench campaign-year campaign-billing campaign-agent mutants-billing audit-privacy linkage mutants-privacy fuzz-agent mutants-agent box pictures words locks clean
 
 help: ## list the chores
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -63,6 +63,7 @@ bench: $(BIN)/.dev ## speed and memory, as ratios against a yardstick in the sam
 	@$(BIN)/python -m benchmarks.release
 	@$(BIN)/python -m benchmarks.boxweight
 	@$(BIN)/python -m benchmarks.peers
+	@$(BIN)/python -m benchmarks.console
 
 campaign-year: $(BIN)/.dev ## a year of a town with every fault on, then its books gone over, erasures included
 	@$(BIN)/python -m tests.campaigns.year
@@ -94,6 +95,9 @@ mutants-agent: $(BIN)/.dev ## plant bugs in the agent's doors: the fuzzer has to
 
 box: ## the box's Debian package in dist/; VENDOR=1 with what it imports
 	@$(PYTHON) deploy/box/package.py --out dist --python $(PYTHON) $(if $(VENDOR),--vendor)
+
+pictures: $(BIN)/.dev ## pictures of the console for its documentation
+	@$(BIN)/python -m tests.pictures
 
 words: $(BIN)/.dev ## bring the translations in step with what the code says
 	@$(BIN)/python -m tests.words

@@ -61,11 +61,11 @@ DONE = {
 """The turns of billing's jobs that were done last."""
 TITLES = ("The Lighthouse Keeper", "Paper Boats", "A Winter in Ghent", "Night Ferry", "The Cartographer")
 ACCOUNTS = 24
-NEWEST, RELEASES = Week(2026, 46), 60
+NEWEST = Week(2026, 46)
 
 
-def installation(folder: Path) -> Installation:
-    """An empty simulated installation with the provinces of the Netherlands as its regions."""
+def installation(folder: Path, weeks: int) -> Installation:
+    """An empty simulated installation with the Dutch provinces as regions, `weeks` weeks before NOW."""
     clock = folder / "clock"
     folder.mkdir(parents=True, exist_ok=True)
     ClockSteerer(clock, NOW)
@@ -77,18 +77,18 @@ def installation(folder: Path) -> Installation:
         clock=str(clock),
         regions=tuple(PROVINCES),
         areas=AREAS,
-        first_week=str(NEWEST.plus(1 - RELEASES)),
+        first_week=str(NEWEST.plus(1 - weeks)),
     )
     return Installation.create(folder / "headend", settings)
 
 
-def make(folder: Path) -> Path:
-    """A filled installation in `folder`, with four operators."""
-    made = installation(folder)
+def make(folder: Path, weeks: int = 9) -> Path:
+    """A filled installation in `folder`, with four operators and so many weeks released."""
+    made = installation(folder, weeks)
     headend = open_headend(made)
     try:
         fill_billing(headend)
-        fill_analytics(headend)
+        fill_analytics(headend, weeks)
         for name, role in PEOPLE.items():
             headend.console.operators.add_operator(name, role, PASSWORD, must_change=False)
     finally:
@@ -244,10 +244,10 @@ SELLER = Seller("NL", "Lowland Television B.V.", "NL000000000B00", "Mediapark 1"
 # --- analytics
 
 
-def fill_analytics(headend: Headend) -> None:
-    """More than a year of releases, and the published directories of the weeks that are open or to come."""
+def fill_analytics(headend: Headend, weeks: int) -> None:
+    """So many releases, and the published directories of the weeks that are open or to come."""
     store = headend.analytics.store
-    releases.fill(store, headend.installation.first_week, RELEASES, "regional", 3)
+    releases.fill(store, headend.installation.first_week, weeks, "regional", 3)
     store.forget(NEWEST, NOW_MS - 4 * HOUR)
     for week in (Week(2026, 47), Week(2026, 48)):
         headend.publish(week)

@@ -78,7 +78,7 @@ def main() -> int:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     place = Path(tempfile.mkdtemp(prefix="stb-pictures-"))
-    with served(make(place)) as address, sync_playwright() as started:
+    with served(make(place, weeks=60)) as address, sync_playwright() as started:
         browser = started.chromium.launch(executable_path=shutil.which("chromium"), args=SWITCHES)
         for name, (who, path) in PAGES.items():
             for scheme, width in [

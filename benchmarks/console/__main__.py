@@ -115,10 +115,10 @@ def measure(client: FlaskClient, who: str, address: str, times: int) -> Measured
 
 def fill(folder: Path, asked: argparse.Namespace) -> Path:
     """A large installation, with four operators."""
-    made = installation(folder)
+    made = installation(folder, asked.weeks)
     headend = open_headend(made)
     orders.fill(there(headend.billing).store, accounts=asked.accounts, orders=asked.orders, seed=asked.seed)
-    first = headend.installation.first_week.plus(-asked.weeks)
+    first = headend.installation.first_week
     releases.fill(there(headend.analytics).store, first, asked.weeks, "regional", asked.seed)
     for name, role in PEOPLE.items():
         there(headend.console).operators.add_operator(name, role, PASSWORD, must_change=False)
