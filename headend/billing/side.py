@@ -12,10 +12,13 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask import Blueprint, Response, request
 
-from headend.billing import accounts, exports, issuing, orders, pages, reconcile
+from headend.billing import accounts, exports, issuing, orders, reconcile
 from headend.billing.invoices import raise_month
 from headend.billing.issuer_directory import make_issuer_directory
 from headend.billing.issuing import Issuer, TokenKeys
+from headend.billing.pages import offered
+from headend.billing.pages.desk import Desk
+from headend.billing.pages.tiles import tiles
 from headend.billing.proving import prove
 from headend.billing.pull import make_pull
 from headend.billing.refusals import BoxMismatchError, NotPublishedError, UnknownEpochError
@@ -88,19 +91,19 @@ class BillingSide:
                 self._job_gaps(),
                 job_retention(self.store, setup.clock, setup.zone),
             ],
-            pages=pages.make_pages(desk),
-            deeds=pages.make_deeds(desk),
-            downloads=pages.make_downloads(desk),
-            tiles=partial(pages.tiles, desk),
+            pages=offered.make_pages(desk),
+            deeds=offered.make_deeds(desk),
+            downloads=offered.make_downloads(desk),
+            tiles=partial(tiles, desk),
             metrics=self._metrics,
             ready=self._ready,
             close=self.close,
             flush=self.flush,
         )
 
-    def _desk(self) -> pages.Desk:
+    def _desk(self) -> Desk:
         key = self.setup.billing_key
-        return pages.Desk(
+        return Desk(
             store=self.store,
             now_ms=self.now_ms,
             prove=lambda look, ref: prove(look, ref, key),

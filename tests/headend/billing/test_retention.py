@@ -393,7 +393,7 @@ def test_the_job_runs_once_a_day_and_does_not_catch_up_days_that_were_missed(sto
     jobs = Jobs([job_retention(store, clock, ZONE)], clock)
     assert jobs.run_due() == 1
     assert jobs.run_due() == 0
-    assert jobs.overview()[0][1].name == "2026-10-08"
+    assert jobs.overview()[0].next.name == "2026-10-08"
     clock.advance(timedelta(days=400))
     assert jobs.run_due() == 1
     assert store.read().last_slot("retention") == "2027-11-11"
