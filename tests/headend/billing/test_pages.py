@@ -260,7 +260,7 @@ def test_a_bill_is_shown_as_its_subscriber_sees_it(office, box):
     assert "A Third Film" not in words
     assert "Nederlands" in words
     assert note in words
-    assert f"{box.box}/1/1" in words
+    assert f"order?ref={box.box}%2F1%2F1" in page.inside
     assert "To pay" in words
     assert "Bill INV-2026-000001" in page.title
 
