@@ -75,6 +75,7 @@ class Watched:
         self.address = address
         self.context = browser.new_context(**options)
         self.page = self.context.new_page()
+        self.page.set_default_timeout(8_000)
         self.complaints: list[str] = []
         self.hosts: set[str] = set()
         self.faults: list[tuple[str, ...]] = []
@@ -84,7 +85,7 @@ class Watched:
 
     def _complain(self, text: str) -> None:
         # A refused page is told as such by the browser; that it is refused is what was asked for.
-        if "the server responded with a status of 40" not in text:
+        if "the server responded with a status of 4" not in text:
             self.complaints.append(text)
 
     def sign_in(self, name: str) -> None:
