@@ -8,28 +8,13 @@ Each page of PAGES is opened as the operator who may see it, at 1280 pixels, lig
 import shutil
 import sys
 import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
-from werkzeug.serving import make_server
 
-from headend.app import create_app, open_headend
-from headend.installation import Installation
 from tests.filled import PASSWORD, make
+from tests.headend.console.watched import SWITCHES, served
 
-SWITCHES = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 FOLDER = Path(__file__).parents[1] / "docs" / "images" / "console"
 PAGES = {
     "overview": ("alice", "/"),
@@ -46,22 +31,6 @@ PAGES = {
 }
 DARK = ("popularity",)
 NARROW = ("overview",)
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """The real application over a filled installation, on loopback."""
-    headend = open_headend(Installation(folder))
-    server = make_server("127.0.0.1", 0, create_app(headend), threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-        headend.close()
 
 
 def sign_in(page: Page, address: str, name: str) -> None:

@@ -22,10 +22,10 @@ from benchmarks.console.town import DAY_MS, HOUR_MS, MONTHS, Home, Placed
 from headend.billing import credits as corrections
 from headend.billing import exports, ledger
 from headend.billing.catalogue import publish_catalogue
-from headend.billing.rating import display_text
 from headend.billing.documents.document import InvoiceLine
 from headend.billing.invoices import invoice_number, vat_groups
 from headend.billing.lists import ChosenBills
+from headend.billing.rating import display_text
 from headend.billing.rows import Entry, OrderState
 from headend.billing.sqlite import SqliteBilling, SqliteBillingTx
 from headend.kit.storage import Connection
@@ -78,9 +78,8 @@ def fill(store: SqliteBilling, accounts: int, orders: int, seed: int, now_ms: in
         month = town.month_at(last, index)
         evening = town.evening_of(month, now_ms)
         active = [home for home in homes if index in home.months] or homes
-        placed = list(town.orders_of(active, orders // MONTHS, evening, sold, chance))
-        if index == MONTHS - 1:
-            placed += town.orders_of(active, orders - orders // MONTHS * MONTHS, evening, sold, chance)
+        count = orders // MONTHS if index else orders - orders // MONTHS * (MONTHS - 1)
+        placed = list(town.orders_of(active, count, evening, sold, chance))
 
         def work(db: Connection, placed: list[Placed] = placed, evening: town.Evening = evening) -> None:
             books.db = db
@@ -142,8 +141,11 @@ def _number_bills(books: Books, placed: list[Placed], year: int) -> dict[str, st
     for account in billed:
         books.numbers[year] += 1
         found[str(account)] = invoice_number("INV", year, books.numbers[year])
-    sql = "INSERT INTO numbers VALUES ('INV', ?, ?) ON CONFLICT (series, year) DO UPDATE SET last = excluded.last"
-    books.db.execute(sql, (year, books.numbers[year]))
+    books.db.execute(
+        "INSERT INTO numbers VALUES ('INV', ?, ?) "
+        "ON CONFLICT (series, year) DO UPDATE SET last = excluded.last",
+        (year, books.numbers[year]),
+    )
     return found
 
 
@@ -297,9 +299,7 @@ def main() -> int:
             fill(store, asked.accounts, asked.orders, asked.seed)
             taken = clock.monotonic() - began
             size = asked.file.stat().st_size / 1_000_000
-            print(
-                f"filled {asked.orders:,} orders of {asked.accounts:,} accounts in {taken:.0f} s, {size:.0f} MB"
-            )
+            print(f"{asked.orders:,} orders of {asked.accounts:,} accounts, {taken:.0f} s, {size:.0f} MB")
     finally:
         store.close()
     return 0

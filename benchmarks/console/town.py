@@ -41,7 +41,7 @@ def offers(valid_from_ms: int) -> list[Offer]:
         Offer(
             offer=f"title-{number:02}",
             version=1,
-            kind="game" if number % 5 == 4 else "film",
+            kind="film" if number % 5 else "game",
             mode="rent",
             title=f"Invented Title {number}",
             genre=None,
@@ -94,7 +94,7 @@ def homes(count: int, start_ms: int, chance: random.Random) -> list[Home]:
     """So many households, each with one box."""
     found = []
     for number in range(count):
-        country, language = ("BE", chance.choice(("nl", "fr"))) if number % 6 == 5 else ("NL", "nl")
+        country, language = ("BE", chance.choice(("nl", "fr"))) if not number % 6 else ("NL", "nl")
         account = Account(
             account=AccountId(f"acc-{number:06}"),
             zone=ZONE,

@@ -25,7 +25,7 @@ from headend.analytics.figures import (
     nothing_of,
     one_minute,
 )
-from headend.analytics.marginals import SHARE_IN_BOXES, Marginal, marginals_of
+from headend.analytics.marginals import SHARE_IN_BOXES, Marginal, marginals_of, tables_of
 from headend.analytics.published import NoisyMeasure, ReleaseTable
 from headend.analytics.reconciled import Table, reconcile
 from headend.analytics.series import Break, Part, breaks_between, parts_of
@@ -142,7 +142,9 @@ def estimate(releases: Sequence[ReleaseTable], only: str = "") -> Estimates:
         if stopped := breaks_between(earlier, later):
             raise SeriesBrokenError(stopped.plain)
     parts = parts_of(releases)
-    windows = _reconciled([_window(releases, part) for part in parts], parts)
+    windows = [_window(releases, part) for part in parts]
+    if any(_is_viewing_minute(one.measure) for one in windows if only in {"", *tables_of(one.measure)}):
+        windows = _reconciled(windows, parts)
     told = list(zip(parts, windows, strict=True))
     return Estimates(
         weeks=[release.week for release in releases],

@@ -132,7 +132,7 @@ class PopularityPages:
             chart=chart,
             of="all" if chart.whose == ALL_BOXES else "panel",
             genres={one: ask.words.value(one) for one in genres},
-            measure=tables.view(measure) | {"plain": plain(measure, told.profile, ask.words)},
+            measure=tables.head(measure) | {"plain": plain(measure, told.profile, ask.words)},
             share_of=ask.words.text(measure.share_of),
             table=chart.table(tables),
             crosses=tables.crosses(measure, all_cells(measure), (chart.whose,)),

@@ -104,7 +104,7 @@ class RegionMap:
             withheld = self.words.text("withheld: {reason}", reason=self.words.text(cell.withheld))
             return Square(column, row, label, region, self.words.text("withheld"), withheld=withheld)
         shade = next((at for at, top in enumerate(shades, 1) if one.shown_value <= top), SHADES)
-        low, high = (self.words.language.number(100 * part, 1) for part in (one.shown_low, one.shown_high))
+        low, high = (self.words.points(part) for part in (one.shown_low, one.shown_high))
         note = self.words.text("{low} to {high}", low=low, high=high)
         told = self.words.percent(one.shown_value)
         return Square(column, row, label, region, told, note, shade)

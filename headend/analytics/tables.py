@@ -1,4 +1,4 @@
-"""A table's figures as rows and charts, for the pages and for the report alike.
+"""A table's figures as rows, for the pages and for the report alike; its chart stands in `bars`.
 
 One cell makes a table of its figures; a list of cells one table for each figure; two dimensions one cross
 table for the panel and one for all boxes.
@@ -8,21 +8,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from headend.analytics.bars import BarsOf
 from headend.analytics.estimates import Estimates, MeasureEstimate
 from headend.analytics.figures import CellEstimate, GroupEstimate
 from headend.analytics.trend import ALL_BOXES, PANEL, Arrow, Change, Trend
 from headend.analytics.wording import HEADS, PARTS, Wording
-from headend.kit.charts import Bar, bar_chart
 from headend.kit.language import N_
 from shared.register import Kind, Profile, UndeclaredError
 
-_FEWEST_BARS, _MOST_BARS = 2, 18
 _LISTED = 12
 """A group of more cells than this tells its withheld ones in a sentence rather than row by row."""
 _CROSSED = 2
 _IN_ORDER = (["shift"], ["daypart"])
 """Grids whose order says more than the size of their cells."""
-_POINTS = 100
 _ALL_FIGURES = tuple(HEADS)
 _COMPARED = {
     PANEL: N_("Change against {weeks}, panel"),
@@ -52,6 +50,11 @@ class Tables:
 
     def view(self, measure: MeasureEstimate) -> dict[str, Any]:
         """A table as page and report show it."""
+        groups = [self._group(measure, group, index) for index, group in enumerate(measure.groups)]
+        return self.head(measure) | {"groups": groups}
+
+    def head(self, measure: MeasureEstimate) -> dict[str, Any]:
+        """What is said of a table beside its figures."""
         words = self.words
         return {
             "name": measure.name,
@@ -63,7 +66,6 @@ class Tables:
             if measure.weeks == self.found.weeks
             else words.text("These figures are of {weeks} only.", weeks=words.span(measure.weeks)),
             "agrees": self._agrees(measure),
-            "groups": [self._group(measure, group, index) for index, group in enumerate(measure.groups)],
         }
 
     def _agrees(self, measure: MeasureEstimate) -> str:
@@ -73,6 +75,7 @@ class Tables:
         return self.words.text("Reconciled with {tables}: they agree on all that they share.", tables=names)
 
     def _group(self, measure: MeasureEstimate, group: GroupEstimate, index: int) -> dict[str, Any]:
+        words = self.words
         by_size = measure.grid not in _IN_ORDER
         ordered = sorted(group.cells, key=self._weight, reverse=True) if by_size else group.cells
         crossed = len(measure.grid) == _CROSSED and not group.region
@@ -80,7 +83,9 @@ class Tables:
             "region": self.words.value(group.region) if group.region else "",
             "withheld": self.words.text(group.withheld),
             "ranking": self.words.ranking(group),
-            "chart": None if crossed else self._chart(measure, group.region, ordered, index),
+            "chart": None
+            if crossed
+            else BarsOf(words, measure, group.region, self._names(ordered)).chart(ordered, index),
             "small": "" if crossed else self._small(group.region, ordered),
             "tables": [] if crossed else self._tables(measure, group.region, ordered),
             "crosses": self.crosses(measure, group.cells) if crossed else [],
@@ -233,9 +238,7 @@ class Tables:
         one = (cell.panel if whose == PANEL else cell.all_boxes).get("share")
         if cell.withheld or one is None:
             return {"value": "", "interval": "", "change": ""}
-        low, high = (
-            self.words.language.number(_POINTS * part, 1) for part in (one.shown_low, one.shown_high)
-        )
+        low, high = (self.words.points(part) for part in (one.shown_low, one.shown_high))
         return {
             "value": self.words.percent(one.shown_value),
             "interval": self.words.text("{low} to {high}", low=low, high=high),
@@ -248,63 +251,6 @@ class Tables:
         if change is None or change.arrow is Arrow.UNCLEAR:
             return ""
         return f"{self.words.text(change.arrow.value)} {self.words.signed(change.value, 'share')}"
-
-    # Charts.
-
-    def _chart(
-        self, measure: MeasureEstimate, region: str, cells: list[CellEstimate], index: int
-    ) -> dict[str, Any] | None:
-        name = self._charted(cells)
-        bars = [bar for bar in (self._bar(cell, region, name) for cell in cells) if bar is not None]
-        bars = bars if len(bars) <= _MOST_BARS else [bar for bar in bars if not bar.withheld][:_MOST_BARS]
-        if sum(not bar.withheld for bar in bars) < _FEWEST_BARS:
-            return None
-        words, tell = self.words, self.words.teller(name)
-        of_panel = any(cell.panel for cell in cells)
-        whose = words.text("reporting boxes") if of_panel else words.text("all boxes, estimated")
-        svg = bar_chart(
-            f"{measure.name}-{index}",
-            words.text("{table}, {whose}", table=words.title(measure.name), whose=whose),
-            "; ".join(self._aloud(bar, tell) for bar in bars),
-            bars,
-            tell,
-            words.text("withheld"),
-        )
-        return {"svg": svg, "caption": self._chart_caption(measure, name, whose, bars, cells)}
-
-    def _chart_caption(
-        self,
-        measure: MeasureEstimate,
-        name: str,
-        whose: str,
-        bars: Sequence[Bar],
-        cells: Sequence[CellEstimate],
-    ) -> str:
-        told = measure.share_of if name == "share" else HEADS[name]
-        kind = self.words.text(told)
-        places = {"kind": kind[:1].upper() + kind[1:], "whose": whose}
-        if len(bars) == len(cells):
-            return self.words.text("{kind}; {whose}; whiskers are 95% intervals", **places)
-        return self.words.text(
-            "{kind}; {whose}; the first {n}; whiskers are 95% intervals", **places, n=len(bars)
-        )
-
-    def _charted(self, cells: Sequence[CellEstimate]) -> str:
-        """The figure that is drawn: a part if any is shown, else the first volume."""
-        names = self._names(cells)
-        return next((name for name in names if name in PARTS), names[0] if names else "share")
-
-    def _aloud(self, bar: Bar, tell: Callable[[float], str]) -> str:
-        if bar.withheld:
-            return self.words.text("{name} withheld", name=bar.label)
-        return f"{bar.label} {tell(bar.value)}"
-
-    def _bar(self, cell: CellEstimate, region: str, name: str) -> Bar | None:
-        label = self.words.label(cell, region)
-        if cell.withheld:
-            return Bar(label, withheld=cell.withheld)
-        one = (cell.panel or cell.all_boxes).get(name)
-        return Bar(label, one.shown_value, one.shown_low, one.shown_high) if one else None
 
     def _weight(self, cell: CellEstimate) -> float:
         """What rows are sorted by; withheld ones come last, in the grid's order."""

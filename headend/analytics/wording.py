@@ -1,6 +1,7 @@
 """How figures, cells, weeks and reasons are said in one language."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -61,6 +62,17 @@ _POINTS = 100
 Tell = Callable[[float], str]
 
 
+@lru_cache(maxsize=20_000)
+def _number(language: Language, value: float, digits: int) -> str:
+    """Many figures of a page are written alike; writing one takes Babel a while."""
+    return language.number(value, digits)
+
+
+@lru_cache(maxsize=20_000)
+def _percent(language: Language, value: float) -> str:
+    return language.percent(value)
+
+
 class Wording:
     """The words of one language for whatever releases tell."""
 
@@ -108,11 +120,16 @@ class Wording:
     # --- figures
     def number(self, value: float) -> str:
         """A number for a person: whole with thousands, small ones with a decimal."""
-        return self.language.number(value, 1 if value < _FRACTIONS_BELOW else 0)
+        digits = 1 if 0 < value < _FRACTIONS_BELOW else 0
+        return _number(self.language, round(value, digits), digits)
 
     def percent(self, value: float) -> str:
         """A part of one in percent."""
-        return self.language.percent(value)
+        return _percent(self.language, round(value, 3))
+
+    def points(self, value: float) -> str:
+        """A part of one in percent, without the sign."""
+        return _number(self.language, round(_POINTS * value, 1), 1)
 
     def teller(self, figure: str) -> Tell:
         """How the values of a figure are written."""
@@ -151,7 +168,7 @@ class Wording:
     def _difference(self, value: float, figure: str) -> str:
         digits = 1 if figure in PARTS else 0
         rounded = round(_POINTS * value if digits else value, digits)
-        return ("-" if rounded < 0 else "+") + self.language.number(abs(rounded), digits)
+        return ("-" if rounded < 0 else "+") + _number(self.language, abs(rounded), digits)
 
     # --- sentences
     def ranking(self, group: GroupEstimate) -> list[str]:

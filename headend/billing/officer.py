@@ -13,6 +13,7 @@ from headend.kit.language import N_
 from headend.kit.side import Deed, Group, Page, PagePart, Search, Tile, Visit
 
 OFFICER = frozenset({"privacy-officer"})
+SEARCH = Search("subscriber", "account", N_("Account"), OFFICER)
 LINES = 100
 SOON_MS = 7 * 86_400_000
 """How long before a request's deadline the overview asks for attention."""
@@ -31,9 +32,7 @@ class Officer:
         """What is looked at."""
         kept = N_("What is kept about a subscriber")
         return [
-            PagePart(
-                "subscriber", kept, OFFICER, self.subscriber, Group.PRIVACY, Search("account", N_("Account"))
-            ),
+            PagePart("subscriber", kept, OFFICER, self.subscriber, Group.PRIVACY),
             PagePart("retention", N_("Retention"), OFFICER, self.forgetting, Group.PRIVACY),
             PagePart("billing-audit", N_("Audit of billing"), OFFICER, self.audit, Group.PRIVACY),
         ]

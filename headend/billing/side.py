@@ -17,7 +17,7 @@ from headend.billing.formats.registry import BatchChangedError
 from headend.billing.invoices import raise_month
 from headend.billing.issuer_directory import make_issuer_directory
 from headend.billing.issuing import Issuer, TokenKeys
-from headend.billing.officer import Officer
+from headend.billing.officer import SEARCH, Officer
 from headend.billing.proving import NoSuchOrderError, NotClosedError, prove
 from headend.billing.pull import make_pull
 from headend.billing.refusals import BoxMismatchError, NotPublishedError, UnknownEpochError
@@ -95,6 +95,7 @@ class BillingSide:
             pages=[*pages.make_pages(desk), *officer.pages(), *answering.pages()],
             deeds=[*pages.make_deeds(desk), *officer.deeds(), *answering.deeds()],
             downloads=[*pages.make_downloads(desk), *answering.downloads()],
+            searches=[pages.SEARCH, SEARCH],
             tiles=lambda visit: [*pages.tiles(desk, visit), *officer.tiles(visit)],
             metrics=self._metrics,
             ready=self._ready,

@@ -21,7 +21,7 @@ from headend.kit import pages
 from headend.kit.http import Tally
 from headend.kit.jobs import JobState
 from headend.kit.language import LANGUAGES, N_, Language, language_of
-from headend.kit.side import Deed, Download, Group, PagePart, Side, Tile, Visit
+from headend.kit.side import Deed, Download, Group, PagePart, Search, Side, Tile, Visit
 from shared.clock import Clock, to_ms
 
 log = logging.getLogger(__name__)
@@ -86,10 +86,10 @@ class Frame:
         grouped = [(group, [page for page in shown if page.group is group]) for group in Group]
         return [(group, found) for group, found in grouped if found]
 
-    def search(self, role: Role) -> PagePart | None:
-        """The page that answers the search box of a role."""
-        shown = (page for side in self.sides for page in side.pages if role in page.roles)
-        return next((page for page in shown if page.search), None)
+    def search(self, role: Role) -> Search | None:
+        """What answers the search box of a role."""
+        offered = chain(*(side.searches for side in self.sides))
+        return next((search for search in offered if role in search.roles), None)
 
     def page(self, path: str) -> PagePart | None:
         """The page part of that path, whoever may see it."""

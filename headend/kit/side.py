@@ -59,20 +59,11 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Search:
-    """A page that answers the search box of every page: the argument that it takes, and what may be typed."""
-
-    argument: str
-    label: str
-
-
-@dataclass(frozen=True)
 class PagePart:
     """One page that a side offers to the console: its title (a message), who may see it, and how it is made.
 
     `roles` are the names of roles. The console serves it at /console/<path>, and shows it in the menu if it
-    has a group. It keeps the arguments in its audit, so they never hold a title. The first page with a
-    `search` that somebody may see answers the box in the head of their pages.
+    has a group. It keeps the arguments in its audit, so they never hold a title.
     """
 
     path: str
@@ -80,7 +71,6 @@ class PagePart:
     roles: frozenset[str]
     render: Callable[[Visit], Page | str]
     group: Group | None = None
-    search: Search | None = None
 
 
 @dataclass(frozen=True)
@@ -159,6 +149,21 @@ class Download:
 
 
 @dataclass(frozen=True)
+class Search:
+    """What answers the search box in the head of every page of those roles.
+
+    `path` is a deed's if `is_form` (what is typed then stands in no address), else a page's; `argument` is
+    what it takes, `label` a message that says what may be typed.
+    """
+
+    path: str
+    argument: str
+    label: str
+    roles: frozenset[str]
+    is_form: bool = False
+
+
+@dataclass(frozen=True)
 class Tile:
     """One figure on the console's overview, in the visit's language; `href` is the page that tells more."""
 
@@ -188,3 +193,4 @@ class Side:
     flush: Callable[[], None] = field(default=lambda: None)
     downloads: list[Download] = field(default_factory=list)
     deeds: list[Deed] = field(default_factory=list)
+    searches: list[Search] = field(default_factory=list)

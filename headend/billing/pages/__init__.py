@@ -20,9 +20,9 @@ from headend.billing.pages import (
 from headend.billing.pages.desk import BILLING, Desk
 from headend.billing.pages.tiles import tiles
 from headend.kit.language import N_
-from headend.kit.side import Attachment, Deed, Done, Download, Group, Page, PagePart, Visit
+from headend.kit.side import Attachment, Deed, Done, Download, Group, Page, PagePart, Search, Visit
 
-__all__ = ["Desk", "make_deeds", "make_downloads", "make_pages", "tiles"]
+__all__ = ["SEARCH", "Desk", "make_deeds", "make_downloads", "make_pages", "tiles"]
 
 _PAGES: Final[tuple[tuple[str, str, Callable[[Desk, Visit], Page | str], Group | None], ...]] = (
     ("orders", N_("Orders"), orders.orders, Group.BILLING),
@@ -39,6 +39,7 @@ _PAGES: Final[tuple[tuple[str, str, Callable[[Desk, Visit], Page | str], Group |
     ("reconciliation", N_("Reconciliation"), reconciled.reconciliation, Group.BILLING),
     ("boxes", N_("Boxes"), boxes.boxes, Group.BOXES),
     ("box", N_("Box"), boxes.box, None),
+    ("gaps", N_("Gaps"), boxes.gaps, None),
     ("alarms", N_("Alarms"), boxes.alarms, Group.BOXES),
 )
 _DEEDS: Final[tuple[tuple[str, str, Callable[[Desk, Visit], Done | Page]], ...]] = (
@@ -61,6 +62,9 @@ _FILES: Final[tuple[tuple[str, str, Callable[[Desk, Visit], Attachment]], ...]] 
     ("exports/batch", N_("Export batch"), exporting.file),
     ("exports/head", N_("Signed head of a batch"), exporting.head),
 )
+
+
+SEARCH: Final = Search("find", "text", N_("Account, box, order or bill"), BILLING, is_form=True)
 
 
 def make_pages(desk: Desk) -> list[PagePart]:

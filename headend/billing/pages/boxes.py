@@ -5,8 +5,9 @@ from typing import Final
 from headend.billing.fleet import ChosenBoxes, Sighting
 from headend.billing.pages.desk import HOUR_MS, ROWS, BadAddressError, Desk, number_in, place_in
 from headend.billing.pages.telling import ALARMS
-from headend.billing.reconcile import missing
+from headend.billing.reconcile import Missing, missing
 from headend.billing.rows import NotFoundError
+from headend.billing.store import BillingTx
 from headend.kit.language import N_
 from headend.kit.pages import address
 from headend.kit.side import Page, Visit
@@ -21,7 +22,7 @@ CHOICES: Final = {
     "released": N_("released"),
 }
 _MOST: Final = 20
-_MOST_GAPS: Final = 200
+_MOST_GAPS: Final = 10
 
 
 def boxes(desk: Desk, visit: Visit) -> Page:
@@ -35,15 +36,15 @@ def boxes(desk: Desk, visit: Visit) -> Page:
     found = look.boxes_page(_chosen(heard, agent, now_ms), before, ROWS + 1)
     rows = found[:ROWS]
     last = rows[-1] if len(found) > ROWS else None
-    gaps = list(missing(look))
+    open_gaps = oldest_first(look)
     within = {name: look.heard_since(now_ms - hours * HOUR_MS) for name, hours in HEARD.items()}
     inside = desk.page(
         visit,
         "boxes.html",
         boxes=rows,
-        gaps=gaps[:_MOST_GAPS],
-        places=sum(gap.last - gap.first + 1 for gap in gaps),
-        boxes_with_gaps=len({gap.box for gap in gaps}),
+        gaps=open_gaps[:_MOST_GAPS],
+        places=sum(gap.last - gap.first + 1 for gap in open_gaps),
+        boxes_with_gaps=len({gap.box for gap in open_gaps}),
         within=within,
         bound=look.heard_since(0),
         agents=look.agents(),
@@ -57,6 +58,30 @@ def boxes(desk: Desk, visit: Visit) -> Page:
         older=_address(heard, agent, last) if last else "",
     )
     return Page(inside, about=tuple(dict.fromkeys(one.account for one in rows)))
+
+
+def oldest_first(look: BillingTx) -> list[Missing]:
+    """What is missing of every box, the longest missing first."""
+    return sorted(missing(look), key=lambda gap: (gap.since_ms, gap.box, gap.epoch))
+
+
+def gaps(desk: Desk, visit: Visit) -> Page:
+    """Everything that boxes told of and that is not here, the longest missing first.
+
+    Raises:
+        BadAddressError: `after` is no number.
+    """
+    look, after = desk.store.read(), number_in(visit, "after") or 0
+    found = oldest_first(look)
+    inside = desk.page(
+        visit,
+        "gaps.html",
+        gaps=found[after : after + ROWS],
+        places=sum(gap.last - gap.first + 1 for gap in found),
+        first=address("gaps") if after else "",
+        older=address("gaps", after=after + ROWS) if len(found) > after + ROWS else "",
+    )
+    return Page(inside, back=("boxes", "Boxes"))
 
 
 def _before(visit: Visit) -> tuple[int, str] | None:

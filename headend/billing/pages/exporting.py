@@ -18,7 +18,7 @@ from headend.kit.side import Attachment, Done, Page, Visit
 from shared.errors import StbError
 
 _MOST_LINES: Final = 20
-_MOST_GAPS: Final = 100
+_MOST_GAPS: Final = 10
 
 
 def batches(desk: Desk, visit: Visit) -> Page:
@@ -29,7 +29,7 @@ def batches(desk: Desk, visit: Visit) -> Page:
 def _batches(desk: Desk, visit: Visit, wrong: str = "") -> Page:
     look, before = desk.store.read(), number_in(visit, "before")
     found = look.batches_page(before, ROWS + 1)
-    rows = found[:ROWS]
+    rows, gaps = found[:ROWS], list(missing(look))
     inside = desk.page(
         visit,
         "exports.html",
@@ -39,7 +39,8 @@ def _batches(desk: Desk, visit: Visit, wrong: str = "") -> Page:
         ],
         tail=exports.tail(look),
         totals=look.tail_totals(),
-        gaps=list(missing(look))[:_MOST_GAPS],
+        gaps=gaps[:_MOST_GAPS],
+        ranges=len(gaps),
         wrong=wrong,
         now_ms=desk.now_ms(),
         first=address("exports") if before is not None else "",

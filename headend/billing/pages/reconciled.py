@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
+from headend.billing.pages.boxes import oldest_first
 from headend.billing.pages.desk import BadAddressError, Desk
 from headend.billing.reconcile import Missing, MonthReconciliation, by_month, missing, reconcile
 from headend.billing.rows import LEDGERS, OrderState
@@ -11,7 +12,7 @@ from headend.kit.side import Visit
 from shared.clock import from_ms, to_ms
 from shared.weeks import Month, NotAMonthError
 
-_MOST_GAPS = 50
+_MOST_GAPS = 10
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def reconciliation(desk: Desk, visit: Visit) -> str:
         raise BadAddressError(str(error)) from error
     months = by_month(look)
     sums = reconcile(look)
-    gaps = list(missing(look))
+    gaps = oldest_first(look)
     return desk.page(
         visit,
         "reconciliation.html",

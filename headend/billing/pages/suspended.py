@@ -183,7 +183,7 @@ def _preview(desk: Desk, visit: Visit, what: str, refs: list[str], wrong: str = 
 
 
 def _tried(desk: Desk, visit: Visit, what: str, refs: list[str], correction: Correction) -> list[Tried]:
-    """The orders decided on one after the other, as they will be: the first may pay for the second's window."""
+    """The orders decided on one after the other, as they will be: one may pay for another's window."""
     decision = Decision("", visit.who, desk.now_ms())
 
     def work(tx: BillingTx) -> list[Tried]:

@@ -79,7 +79,7 @@ class Office:
 
 def fields(html: str, path: str) -> dict[str, str]:
     """The fields of the form on a page that is sent to a path."""
-    form = html.split(f'action="/console/{path}"')[-1].split("</form>")[0]
+    form = html.rsplit(f'action="/console/{path}"', maxsplit=1)[-1].split("</form>", maxsplit=1)[0]
     found = dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', form))
     return {name: value for name, value in found.items() if name != "csrf"}
 

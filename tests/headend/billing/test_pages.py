@@ -338,7 +338,9 @@ def test_a_message_in_flight_counts_for_the_month_that_it_may_be_of(office, box)
 
 
 def test_a_month_that_is_not_over_is_not_said_to_be_billed(office):
-    assert "The month is not over" in text_of(office.look("reconciliation", month="2026-11"))
+    page = office.look("reconciliation", month="2026-11")
+    assert "The month is not over" in text_of(page)
+    assert "answer good" not in page.inside
     with pytest.raises(BadAddressError):
         office.look("reconciliation", month="October")
 
@@ -377,6 +379,9 @@ def test_a_gap_is_told_of_the_box_and_of_the_fleet(office, box):
     box.submit(box.order(), now_ms=LATER_MS)
     assert "2 messages missing" in text_of(office.look("boxes"))
     assert "Gap since" in text_of(office.look("box", box=box.box))
+    assert "2 messages that boxes told of are not here yet." in text_of(office.look("gaps"))
+    assert box.box in office.look("gaps").inside
+    assert box.box not in office.look("gaps", after="1").inside
 
 
 def test_alarms_are_listed_by_kind(office, box):

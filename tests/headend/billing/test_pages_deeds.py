@@ -5,6 +5,7 @@ from http import HTTPStatus
 import pytest
 
 from headend.billing.checker import Verdict
+from headend.billing.exports import close_batch
 from headend.billing.receivers import holder
 from headend.billing.rows import DisputeState, OrderState
 from headend.kit.side import Done, Page
@@ -306,6 +307,27 @@ def test_a_batch_is_closed_up_to_what_was_shown(office, box):
     assert office.store.read().audit_of("1", 1)[0].who == "erin"
     is_refused(office, office.confirm(page, "export/close", {"sure": "1"}))
     assert office.store.read().batch(2) is None
+
+
+def test_a_batch_is_not_closed_when_another_took_a_part_of_it(office):
+    page = office.look("exports")
+    office.store.write(lambda tx: close_batch(tx, LATER_MS, 3))
+    is_refused(office, office.confirm(page, "export/close", {"sure": "1"}))
+    assert office.store.read().batch(2) is None
+
+
+def test_a_batch_that_does_not_follow_the_one_before_does_not_verify(office):
+    office.store.write(lambda tx: close_batch(tx, LATER_MS, 3))
+    closed(office)
+
+    def tamper(db):
+        db.execute("DROP TRIGGER batches_no_update")
+        db.execute(f"UPDATE batches SET hash = '{'2' * 64}' WHERE batch = 1")
+
+    office.store.storage.write(tamper)
+    office.do("export/verify", {"batch": "2"})
+    (found,) = office.store.read().verifications(2, 1)
+    assert (found.verdict, "batch before" in found.detail) == (Verdict.CHAIN, True)
 
 
 @pytest.mark.parametrize("last", ["0", "99999", ""])

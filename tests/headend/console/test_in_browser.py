@@ -1,140 +1,54 @@
 """Real pages in Debian's Chromium: nothing overflows, complains, comes from elsewhere or hinders anybody.
 
-The application is the real one over a filled installation; the pages are those of each role's menu.
+The application is the real one over a filled installation; the pages are those that a role's links lead to.
 """
 
-import os
-import shutil
-import threading
 from base64 import b32decode
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from werkzeug.serving import make_server
 
-from headend.app import create_app, open_headend
 from headend.console import second_factor
-from headend.installation import Installation
 from shared.clock import to_ms
 from shared.system_clock import SystemClock
 from tests import filled
+from tests.crawl import LEFT_ALONE, links
 from tests.headend.console.conftest import PASSWORD, PEOPLE
+from tests.headend.console.watched import NARROW, WIDE, Watched, chromium, served
 
-playwright = pytest.importorskip("playwright.sync_api")
-axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 pytestmark = pytest.mark.browser
 
-SWITCHES = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 BESIDE = {
     "alice": ["/console/password", "/console/nowhere"],
     "bob": ["/console/password"],
     "charlie": ["/console/password", "/console/orders"],
     "dana": ["/console/password", "/console/audit/about?account=nl-0005"],
 }
-"""Pages that no menu names."""
-WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-PICTURES = os.environ.get("CONSOLE_PICTURES", "")
-"""A folder to which to write what was seen, for a person to look at."""
+"""Pages that nothing leads to."""
+FILES = {
+    f"/console/{path}"
+    for path in (
+        *("exports/batch", "exports/head", "invoices/bill.pdf", "invoices/bill.xml", "proofs/order.json"),
+        *("access-requests/archive.zip", "budget/ledger.csv", "consent/weeks.csv"),
+        *(f"popularity/report.{form}" for form in ("html", "csv", "json")),
+        *("popularity/estimates.csv", "popularity/estimates.json", "popularity/trend.csv"),
+        *("popularity/release.json", "popularity/manifest.json"),
+    )
+}
+"""What is downloaded and not looked at."""
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    headend = open_headend(Installation(filled.make(tmp_path_factory.mktemp("filled"))))
-    server = make_server("127.0.0.1", 0, create_app(headend), threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-    headend.close()
+    with served(filled.make(tmp_path_factory.mktemp("filled"))) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[object]:
-    chromium = shutil.which("chromium")
-    if chromium is None and not os.environ.get("CI"):
-        pytest.skip("no chromium here")
-    assert chromium, "no chromium"
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=chromium, args=SWITCHES)
+    with chromium() as opened:
         yield opened
-        opened.close()
-
-
-class Watched:
-    """One browser window: what it complained of, whom it asked, and what of its pages hinders somebody."""
-
-    def __init__(self, browser: object, address: str, **options: object) -> None:
-        self.address = address
-        self.context = browser.new_context(**options)
-        self.page = self.context.new_page()
-        self.complaints: list[str] = []
-        self.hosts: set[str] = set()
-        self.faults: list[tuple[str, ...]] = []
-        self.page.on("console", lambda message: self._complain(message.text))
-        self.page.on("pageerror", lambda error: self._complain(str(error)))
-        self.page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
-
-    def _complain(self, text: str) -> None:
-        # A refused page is told as such by the browser; that it is refused is what was asked for.
-        if "the server responded with a status of 40" not in text:
-            self.complaints.append(text)
-
-    def sign_in(self, name: str) -> None:
-        self.page.goto(f"{self.address}/console/")
-        self.page.get_by_label("Name").fill(name)
-        self.page.get_by_label("Password").fill(PASSWORD)
-        self.page.get_by_role("button", name="Sign in").click()
-        self.page.get_by_role("heading", name="Overview", level=1).wait_for()
-
-    def menu(self) -> list[str]:
-        """The addresses in the menu, and the overview."""
-        return self.page.locator(".menu a").evaluate_all("all => all.map(one => one.getAttribute('href'))")
-
-    def look(self, path: str, sizes: list[dict[str, int]], name: str) -> None:
-        """Open a page, and look at it at each size."""
-        self.page.set_viewport_size(sizes[0])
-        self.page.goto(f"{self.address}{path}")
-        self.check(name, sizes)
-
-    def check(self, name: str, sizes: list[dict[str, int]]) -> None:
-        """Look at the page that is open at each size; at the first one axe does too."""
-        headings = self.page.locator("h1").count()
-        if headings != 1:
-            self.faults.append((name, f"{headings} h1"))
-        for size in sizes:
-            self.page.set_viewport_size(size)
-            wide = self.page.evaluate("document.documentElement.scrollWidth")
-            if wide > size["width"]:
-                self.faults.append((name, f"{wide} wide at {size['width']}"))
-            self._picture(f"{name}-{size['width']}")
-        self.page.set_viewport_size(sizes[0])
-        for found in axe.Axe().run(self.page).response["violations"]:
-            where = [node["html"][:120] for node in found["nodes"][:3]]
-            self.faults.append((name, found["id"], *where))
-
-    def _picture(self, name: str) -> None:
-        if PICTURES:
-            self.page.screenshot(path=Path(PICTURES) / f"{name}.png", full_page=True)
-
-    def close(self) -> None:
-        """End, and say what was wrong."""
-        self.context.close()
-        assert self.faults == []
-        assert self.complaints == []
-        assert self.hosts == {urlsplit(self.address).netloc}
 
 
 def called(path: str) -> str:
@@ -150,14 +64,24 @@ def test_every_page_of_every_role_fits_is_quiet_and_hinders_nobody(
     browser: object, address: str, name: str, scheme: str
 ) -> None:
     seen = Watched(browser, address, color_scheme=scheme)
-    sizes = [WIDE, NARROW] if scheme == "light" else [NARROW, WIDE]
+    sizes = [WIDE, NARROW] if scheme == "light" else [NARROW]
     seen.sign_in(name)
-    paths = seen.menu()
-    assert "/console/" in paths
-    assert len(paths) > 2
-    for path in paths + BESIDE[name]:
+    waiting = [*seen.menu(), *BESIDE[name]]
+    assert "/console/" in waiting
+    looked: set[str] = set()
+    while waiting:
+        path = waiting.pop(0)
+        if path.split("?")[0] in looked:
+            continue
+        looked.add(path.split("?")[0])
         seen.look(path, sizes, f"{name}-{called(path)}-{scheme}")
         assert seen.page.get_by_text("Simulated installation.").is_visible()
+        waiting += [
+            link
+            for link in links(path, seen.page.content())
+            if link.split("?")[0] not in FILES and not link.startswith(LEFT_ALONE)
+        ]
+    assert len(looked) > 3
     seen.close()
 
 
