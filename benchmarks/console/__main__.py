@@ -59,23 +59,24 @@ def sample(headend: Headend) -> dict[str, list[str]]:
     order = next(iter(look.orders(None, None, 1)))
     bill = next(iter(look.invoices(None, 1))).number
     account = order.account or ""
+    dispute = next(iter(look.disputes(None, None))).dispute
     return {
         "order": [f"?ref={order.ref}"],
         "orders": [
-            "",
-            "?state=billed",
-            "?state=rejected&kind=game",
-            f"?account={account}",
-            "?state=zero-rated",
+            *("", "?state=billed", "?state=rejected&display=game", "?state=zero-rated", "?month=2025-08"),
+            *(f"?account={account}", "?state=billed&month=2025-08&display=game", f"?box={order.box}"),
         ],
         "invoice": [f"?number={bill}"],
-        "invoices": ["", f"?account={account}"],
+        "invoices": ["", f"?account={account}", "?month=2025-08", "?kind=credit-note"],
+        "dispute": [f"?number={dispute}"],
         "account": [f"?account={account}"],
         "box": [f"?box={order.box}"],
-        "boxes": ["", "?state=silent"],
+        "boxes": ["", "?heard=silent", "?heard=1h"],
         "export": ["?batch=1"],
+        "reconciliation": ["", "?month=2025-08"],
         "subscriber": [f"?account={account}"],
         "popularity": ["", "?window=quarter", "?window=week"],
+        "trends": ["", "?weeks=104"],
         "audit": ["", "?operator=alice"],
         "audit/about": [f"?account={account}"],
         "request": [],

@@ -18,7 +18,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from benchmarks.console.orders import NOW_MS
 from headend.billing import exports
 from headend.billing.lists import Chosen, ChosenBills
-from headend.billing.pages import Desk, make_deeds, make_pages, tiles
+from headend.billing.pages.desk import Desk
+from headend.billing.pages.offered import make_deeds, make_pages
+from headend.billing.pages.tiles import tiles
 from headend.billing.proving import prove
 from headend.billing.rows import OrderState
 from headend.billing.sqlite import SqliteBilling

@@ -11,13 +11,16 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask import Blueprint, Response, request
 
-from headend.billing import accounts, exports, issuing, orders, pages, reconcile
+from headend.billing import accounts, exports, issuing, orders, reconcile
 from headend.billing.answering import Requests
 from headend.billing.formats.registry import BatchChangedError
 from headend.billing.invoices import raise_month
 from headend.billing.issuer_directory import make_issuer_directory
 from headend.billing.issuing import Issuer, TokenKeys
 from headend.billing.officer import SEARCH, Officer
+from headend.billing.pages import offered
+from headend.billing.pages.desk import Desk
+from headend.billing.pages.tiles import tiles
 from headend.billing.proving import NoSuchOrderError, NotClosedError, prove
 from headend.billing.pull import make_pull
 from headend.billing.refusals import BoxMismatchError, NotPublishedError, UnknownEpochError
@@ -92,20 +95,20 @@ class BillingSide:
                 self._job_gaps(),
                 job_retention(self.store, setup.clock, setup.zone),
             ],
-            pages=[*pages.make_pages(desk), *officer.pages(), *answering.pages()],
-            deeds=[*pages.make_deeds(desk), *officer.deeds(), *answering.deeds()],
-            downloads=[*pages.make_downloads(desk), *answering.downloads()],
-            searches=[pages.SEARCH, SEARCH],
-            tiles=lambda visit: [*pages.tiles(desk, visit), *officer.tiles(visit)],
+            pages=[*offered.make_pages(desk), *officer.pages(), *answering.pages()],
+            deeds=[*offered.make_deeds(desk), *officer.deeds(), *answering.deeds()],
+            downloads=[*offered.make_downloads(desk), *answering.downloads()],
+            searches=[offered.SEARCH, SEARCH],
+            tiles=lambda visit: [*tiles(desk, visit), *officer.tiles(visit)],
             metrics=self._metrics,
             ready=self._ready,
             close=self.close,
             flush=self.flush,
         )
 
-    def _desk(self) -> pages.Desk:
+    def _desk(self) -> Desk:
         key = self.setup.billing_key
-        return pages.Desk(
+        return Desk(
             store=self.store,
             now_ms=self.now_ms,
             prove=lambda look, ref: prove(look, ref, key),

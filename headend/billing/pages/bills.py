@@ -108,7 +108,8 @@ def bill_page(desk: Desk, visit: Visit, found: Invoice, wrong: str = "") -> Page
         own_language=LANGUAGES.get(found.language, found.language),
         files=list(_TYPES),
         wrong=wrong,
-        sent=visit.args,
+        credited=visit.args if visit.path == "invoice/credit" else {},
+        disputed=visit.args if visit.path == "dispute/open" else {},
         now_ms=now_ms,
     )
     kind = N_("Bill {number}") if found.kind == "invoice" else N_("Credit note {number}")

@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from headend.billing import exports, heads, receivers
+from headend.billing.formats.jsonl import MissingRange
 from headend.billing.formats.registry import format_named, formats
 from headend.billing.pages.desk import ROWS, BadFormError, Desk, number_in, refused, why_not
 from headend.billing.reconcile import missing
@@ -66,7 +67,7 @@ def batch(desk: Desk, visit: Visit) -> Page:
         "export.html",
         batch=found,
         totals=look.batch_totals(found.batch),
-        missing=msgspec.json.decode(found.missing),
+        missing=msgspec.json.decode(found.missing, type=list[MissingRange]),
         acknowledged=look.acknowledgements(found.batch),
         verified=look.verifications(found.batch, _MOST_LINES),
         formats=list(formats().values()),

@@ -11,7 +11,8 @@ from headend.billing import credits as corrections
 from headend.billing import disputes, exports
 from headend.billing.documents.document import Seller
 from headend.billing.invoices import raise_month
-from headend.billing.pages import Desk, make_deeds, make_downloads, make_pages
+from headend.billing.pages.desk import Desk
+from headend.billing.pages.offered import make_deeds, make_downloads, make_pages
 from headend.billing.proving import prove
 from headend.billing.rows import Alarm
 from headend.billing.sqlite import SqliteBilling

@@ -8,9 +8,10 @@ import pytest
 from headend.billing import exports
 from headend.billing.exports import NoSuchBatchError
 from headend.billing.formats.registry import NoSuchFormatError
-from headend.billing.pages import make_deeds, make_downloads, make_pages, tiles
 from headend.billing.pages.amounts import cents_of, typed
 from headend.billing.pages.desk import BadAddressError, BadFormError
+from headend.billing.pages.offered import make_deeds, make_downloads, make_pages
+from headend.billing.pages.tiles import tiles
 from headend.billing.proofs import check_proof
 from headend.billing.rows import NotFoundError
 from headend.disclosure import Kind, Recipient
@@ -259,7 +260,7 @@ def test_a_bill_is_shown_as_its_subscriber_sees_it(office, box):
     assert "A Third Film" not in words
     assert "Nederlands" in words
     assert note in words
-    assert f"{box.box}/1/1" in words
+    assert f"order?ref={box.box}%2F1%2F1" in page.inside
     assert "To pay" in words
     assert "Bill INV-2026-000001" in page.title
 

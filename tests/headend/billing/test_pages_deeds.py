@@ -105,6 +105,7 @@ def test_a_credit_that_cannot_be_is_refused_in_the_form(office, box, sent):
     page = office.do("invoice/credit", form)
     is_refused(office, page)
     assert f'value="{sent["cents"]}"' in page.inside
+    assert page.inside.count(">x</textarea>") == (sent["why"] == "x"), "what was sent stands in its own form"
     assert office.everything() == before
 
 

@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from flask import Blueprint, Flask
 
-from headend.billing.pages import make_deeds, make_downloads, make_pages, tiles
+from headend.billing.pages.offered import make_deeds, make_downloads, make_pages
+from headend.billing.pages.tiles import tiles
 from headend.console import passwords
 from headend.console.frame import Settings
 from headend.console.side import make_console

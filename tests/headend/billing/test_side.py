@@ -1,0 +1,38 @@
+"""Billing as the composition root serves it: what a heartbeat leaves behind, what the console is offered."""
+
+import pytest
+from flask import Flask
+
+from headend.app import open_headend
+from headend.installation import Installation
+from shared.named import GENESIS, Heartbeat, encode
+from tests.builders import NOW_MS, SETTINGS, SigningBox, account
+
+
+@pytest.fixture
+def billing(tmp_path):
+    headend = open_headend(Installation.create(tmp_path / "stb", SETTINGS), ["billing"])
+    yield headend.billing
+    headend.close()
+
+
+def test_a_heartbeat_tells_that_a_box_is_there_and_what_it_runs(billing):
+    billing.store.write(lambda tx: tx.add_account(account()))
+    box = SigningBox(billing.store).enrolled()
+    beat = Heartbeat(box=box.box, epoch=1, last_seq=2, last_hash=GENESIS, sent_ms=NOW_MS, agent="box 1.6.0")
+    app = Flask("test")
+    app.register_blueprint(billing.side.blueprints[0])
+    answer = app.test_client().post(
+        "/billing/v1/heartbeat", data=box.sign(encode(beat)), content_type="application/json"
+    )
+    assert answer.status_code == 200
+    look = billing.store.read()
+    assert look.sighting(box.box).agent == "box 1.6.0"
+    assert [gap.missing for gap in look.gaps()] == [2]
+
+
+def test_the_console_is_offered_what_billing_has(billing):
+    paths = [part.path for part in billing.side.pages]
+    assert {"orders", "suspense", "exports", "reconciliation", "boxes"} <= set(paths)
+    assert len(billing.side.deeds) == len({deed.path for deed in billing.side.deeds})
+    assert {"proofs/order.json", "exports/batch"} <= {file.path for file in billing.side.downloads}
