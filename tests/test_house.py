@@ -264,6 +264,14 @@ def test_the_register_declares_exactly_the_columns_that_there_are(installation, 
     assert {name: set(fields) for name, fields in declared_columns(side).items()} == columns
 
 
+def test_every_page_of_the_console_has_its_line(installation):
+    opened = open_headend(installation)
+    paths = [page.path for side in opened.sides() for page in side.pages]
+    opened.close()
+    told = section("console.md", "Pages")
+    assert [path for path in paths if f"`{path.split('/')[0]}`" not in told] == []
+
+
 def test_the_disclosure_page_is_the_table():
     rows = re.findall(r"^\| ([^|]+?) \| ([^|]+?) \| ([^|]+?) \|", doc("disclosure.md"), re.MULTILINE)
     told = [row for row in rows if row[0] != "kind" and not row[0].startswith("-")]
