@@ -100,19 +100,25 @@ class Sentences:
     @property
     def remarks(self) -> list[str]:
         """Where series break, what was compared, and what could not be."""
-        chosen, say = self.told.chosen, self.words.text
+        chosen = self.told.chosen
         told = [self.words.broken(chosen.stopped)] if chosen.stopped else []
         told += [self.words.broken(one) for one in self.told.estimates.breaks]
         before, year = ([one.week for one in window] for window in (chosen.before, chosen.year))
         if before:
-            told.append(say("Compared with the window before: {weeks}.", weeks=self.words.span(before)))
-        else:
-            told.append(say("Not compared with the window before: the series does not go back so far."))
-        if year:
-            told.append(say("Compared with the window a year before: {weeks}.", weeks=self.words.span(year)))
+            weeks = self.words.span(before)
+            told.append(self.words.text("Compared with the window before: {weeks}.", weeks=weeks))
         else:
             told.append(
-                say("Not compared with the window a year before: weeks are missing, or measures changed.")
+                self.words.text("Not compared with the window before: the series does not go back so far.")
+            )
+        if year:
+            weeks = self.words.span(year)
+            told.append(self.words.text("Compared with the window a year before: {weeks}.", weeks=weeks))
+        else:
+            told.append(
+                self.words.text(
+                    "Not compared with the window a year before: weeks are missing, or measures changed."
+                )
             )
         return told
 

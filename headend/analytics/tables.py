@@ -232,7 +232,8 @@ class Tables:
         if not self.trends:
             return caption
         against = words.span(self.trends[0].against)
-        return f"{caption} {words.text('Up and down against {weeks}, where that is clear.', weeks=against)}"
+        arrows = words.text("Up and down against {weeks}, where that is clear.", weeks=against)
+        return f"{caption} {arrows}"
 
     def _crossed(self, measure: MeasureEstimate, cell: CellEstimate, whose: str) -> dict[str, str]:
         one = (cell.panel if whose == PANEL else cell.all_boxes).get("share")

@@ -84,6 +84,15 @@ def test_which_genre_is_most_popular_and_how_sure_that_is_takes_one_click(desk):
     assert clicks.count == 1
 
 
+def test_where_a_genre_is_viewed_most_is_a_map_two_clicks_away(desk):
+    seen = desk("bob")
+    clicks = Clicks(seen.page)
+    clicks.click(seen.page.get_by_role("link", name="Most popular genre"))
+    clicks.click(seen.page.get_by_role("link", name="By region"))
+    assert seen.page.locator("svg.chart.map").is_visible()
+    assert clicks.count == 2
+
+
 def test_whether_all_of_october_has_been_billed_takes_two_clicks(desk):
     seen = desk("alice")
     clicks = Clicks(seen.page)

@@ -73,8 +73,8 @@ MUTANTS = (
     single(
         "closing a batch skips the last row",
         f"{BILLING}/exports.py",
-        "newest, _ = tx.last_entry()",
-        "newest = max(first, tx.last_entry()[0] - 1)",
+        "    first, newest = open_tail.first_entry, open_tail.last_entry\n",
+        "    first = open_tail.first_entry\n    newest = max(first, open_tail.last_entry - 1)\n",
         MACHINE,
     ),
     single(

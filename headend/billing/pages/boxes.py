@@ -19,7 +19,7 @@ CHOICES: Final = {
     "24h": N_("heard in the last 24 hours"),
     "48h": N_("heard in the last 48 hours"),
     "silent": N_("silent for 48 hours or longer"),
-    "released": N_("released"),
+    "released": N_("no longer bound"),
 }
 _MOST: Final = 20
 _MOST_GAPS: Final = 10

@@ -39,6 +39,7 @@ def console(office, tmp_path, monkeypatch):
         simulated=False,
         secure_cookies=False,
         zone=ZoneInfo("Europe/Amsterdam"),
+        keys=tmp_path / "keys",
     )
     made = make_console(tmp_path / "console.sqlite", settings)
     for name, role in ROLES.items():
