@@ -1,4 +1,7 @@
 import os
+import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,6 +17,25 @@ settings.register_profile(
 )
 settings.register_profile("night", max_examples=10_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+
+MEMORY = Path("/dev/shm")  # noqa: S108 (a private folder is made in it)
+ROOM = 4 << 30
+"""Bytes that have to be free there; a container may have next to nothing."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    """Put temporary folders into memory where there is room: tests mostly wait for the disk to sync."""
+    config.in_memory = None
+    if config.option.basetemp is None and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
+        config.in_memory = config.option.basetemp = tempfile.mkdtemp(prefix="stb-tests-", dir=MEMORY)
+
+
+def pytest_unconfigure(config):
+    """Give the memory back."""
+    if config.in_memory:
+        shutil.rmtree(config.in_memory, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
