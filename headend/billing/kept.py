@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from headend.billing.archive import TABLES
 from headend.billing.erasure import Stays, plan_erasure
@@ -22,14 +22,9 @@ class Table:
 
 @dataclass(frozen=True)
 class Titles:
-    """The title detail of an account that stands.
+    """The signed orders of an account that go by themselves: how many at which instant (Unix ms)."""
 
-    `until` counts signed messages by the instant (Unix milliseconds) at which they go; `held` those that
-    wait for something to happen, by what it is.
-    """
-
-    until: dict[int, int] = field(default_factory=dict)
-    held: dict[Hold, int] = field(default_factory=dict)
+    until: dict[int, int]
 
     @property
     def ends(self) -> tuple[int, int] | None:
@@ -71,18 +66,15 @@ def _tables(tx: BillingTx, account: str) -> Iterator[Table]:
 
 def _titles(tx: BillingTx, account: str) -> Titles:
     until: Counter[int] = Counter()
-    held: Counter[Hold] = Counter()
     open_disputes = disputed(tx)
     for order in tx.orders_of(account):
         link = tx.link(order.box, order.epoch, order.seq)
         if link is None or link.envelope is None:
             continue
         end = message_end(tx, link, open_disputes)
-        if isinstance(end, Hold):
-            held[end] += 1
-        else:
+        if not isinstance(end, Hold):
             until[end] += 1
-    return Titles(dict(until), dict(held))
+    return Titles(dict(until))
 
 
 def _grouped(stays: tuple[Stays, ...]) -> list[tuple[Stays, int]]:

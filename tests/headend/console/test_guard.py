@@ -11,7 +11,7 @@ from headend.console import guard
 from headend.console.side import OWN_PATHS, PathTakenError, make_console
 from headend.console.sqlite import WrongStampError
 from headend.console.store import Action, AuditLine
-from headend.kit.side import PagePart
+from headend.kit.side import Deed, Done, PagePart
 from headend.kit.storage import Storage, StorageError
 from tests.headend.console.conftest import MakeStage, Stage, side
 
@@ -106,6 +106,14 @@ def test_a_form_that_the_browser_says_another_site_sent_is_refused(stage: Stage)
         "/console/people/change", data=form, headers={"Sec-Fetch-Site": "same-origin"}
     )
     assert answer.status_code == 303
+
+
+@pytest.mark.parametrize("where", ["https://elsewhere.example/", "//elsewhere.example", "/billing/v1/x"])
+def test_a_form_that_is_done_leads_to_the_console_and_nowhere_else(stage: Stage, where: str) -> None:
+    deed = Deed("lead", "Lead", frozenset({"billing"}), lambda _: Done(where))
+    stage.console.offer([side("billing", [], [], {}, [deed])], list)
+    alice = stage.signed_in("alice")
+    assert alice.post("/lead", form="/password").location == "/console/"
 
 
 def test_a_large_form_is_refused(stage: Stage) -> None:

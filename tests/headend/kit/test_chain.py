@@ -43,3 +43,9 @@ def test_a_line_that_was_slipped_in_is_found():
 
 def test_values_cannot_be_moved_between_fields():
     assert link(GENESIS, ["ab", "c"]) != link(GENESIS, ["a", "bc"])
+
+
+def test_a_number_that_was_left_out_is_found_although_the_hashes_fit():
+    lines = chained()[:1]
+    lines.append([3, link(lines[0][1], [3, "bob", "looked"]), [3, "bob", "looked"]])
+    assert follow(lines).broken == 2

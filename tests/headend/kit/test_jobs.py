@@ -70,3 +70,13 @@ def test_the_ticker_ticks_and_stops():
     ticker.stop()
     count = len(ticks)
     assert count == len(ticks)
+
+
+def test_a_job_that_failed_is_told_so_until_it_has_been_done():
+    weekly, clock = Weekly(), ManualClock(START)
+    jobs = Jobs([weekly.job], clock)
+    weekly.fails = 1
+    jobs.run_due()
+    assert [one.failed for one in jobs.overview()] == [True]
+    jobs.run_due()
+    assert [(one.failed, one.next.name) for one in jobs.overview()] == [(False, "week 1")]
