@@ -211,6 +211,7 @@ def test_the_thread_loads_what_is_there_and_ends_when_told(bench):
     thread.start()
     while not bench.on():
         assert thread.is_alive()
+        stop.wait(0.01)  # readers without a pause would keep the one that writes waiting
     stop.set()
     thread.join(10)
     assert not thread.is_alive()

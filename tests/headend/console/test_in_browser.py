@@ -125,6 +125,7 @@ def test_the_keyboard_alone_signs_in_opens_a_page_and_sends_a_form(browser: obje
     seen = Watched(browser, address)
     page = seen.page
     page.goto(f"{address}/console/")
+    page.locator("input[name=name]:focus").wait_for()
     page.keyboard.type("charlie")
     tab_to(page, "input[name=password]")
     page.keyboard.type(PASSWORD)
