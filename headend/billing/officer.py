@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 from headend.billing import retention
 from headend.billing.kept import kept_about
+from headend.billing.pages.telling import Telling
 from headend.billing.rows import AuditLine, NotFoundError
 from headend.billing.store import BillingStore, BillingTx
 from headend.billing.worded import GROUNDS, KINDS, STATES, STAYS, UNTIL
@@ -136,7 +137,8 @@ class Officer:
         return Page(inside, about=(ref,) if ref else ())
 
     def _render(self, visit: Visit, template: str, **values: object) -> str:
-        return pages.render("headend.billing", f"billing/officer/{template}", visit, **values)
+        tell = Telling(visit.language)
+        return pages.render("headend.billing", f"billing/officer/{template}", visit, tell=tell, **values)
 
 
 def follow_audit(look: BillingTx) -> chain.Verdict:

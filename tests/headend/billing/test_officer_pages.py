@@ -3,12 +3,15 @@
 import io
 import re
 import zipfile
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
+import headend
 from headend.billing.answering import Requests
 from headend.billing.officer import Officer
+from headend.billing.pages.telling import DEEDS
 from headend.billing.requests import BadRequestError
 from headend.billing.retention import record
 from headend.billing.rows import NotFoundError, RequestState
@@ -195,3 +198,13 @@ def test_a_line_of_the_audit_that_somebody_changed_is_named(desk):
 
     desk.store.storage.write(tamper)
     assert "The chain is broken at line 2" in desk.do("billing-audit").inside
+
+
+def test_every_word_of_billings_audit_has_its_name_in_the_operators_language():
+    house = Path(headend.__file__).parent
+    written = set()
+    for path in (*house.glob("billing/**/*.py"), *house.glob("cli/*.py")):
+        written |= set(re.findall(r'add_audit\(\s*[^"]*?"([a-z]+(?: [a-z]+)+)"\s*,', path.read_text()))
+    named = {what for what in written if what not in {"command line"}}
+    assert {"request received", "box moved", "export key created"} <= named
+    assert named - set(DEEDS) == set()
