@@ -205,6 +205,6 @@ def test_every_word_of_billings_audit_has_its_name_in_the_operators_language():
     written = set()
     for path in (*house.glob("billing/**/*.py"), *house.glob("cli/*.py")):
         written |= set(re.findall(r'add_audit\(\s*[^"]*?"([a-z]+(?: [a-z]+)+)"\s*,', path.read_text()))
-    named = {what for what in written if what not in {"command line"}}
+    named = written - {"command line"}
     assert {"request received", "box moved", "export key created"} <= named
     assert named - set(DEEDS) == set()
