@@ -288,3 +288,51 @@ def test_the_officer_looks_ahead_and_verifies_billings_audit(desk):
     assert "Messages within their period" in text(seen.page)
     do(seen, "billing-audit", press("Verify the chain"))
     assert "The chain holds" in text(seen.page)
+
+
+# --- every action about people; last in the file, since it changes who may do what
+
+
+def test_a_second_sign_in_is_ended_from_the_first(desk, browser, address):
+    seen, other = desk("bob"), Watched(browser, address)
+    other.sign_in("bob")
+    seen.page.get_by_role("link", name="Your sign-in").click()
+    seen.page.get_by_role("button", name="End all others").click()
+    other.page.goto(f"{address}/console/popularity")
+    assert other.page.url.startswith(f"{address}/console/sign-in")
+    seen.page.goto(f"{address}/console/popularity")
+    seen.check("still-here", [WIDE])
+    other.close()
+
+
+def test_operators_are_given_roles_reset_disabled_and_enabled(desk):
+    seen = desk("charlie")
+    page = seen.page
+    page.goto(f"{seen.address}/console/people")
+    page.get_by_label("Role of bob", exact=True).select_option("billing")
+    page.get_by_role("button", name="Change the role of bob").click()
+    assert page.get_by_label("Role of bob", exact=True).input_value() == "billing"
+    page.get_by_role("button", name="Reset password of bob").click()
+    page.get_by_role("heading", name="Password reset", level=1).wait_for()
+    assert re.fullmatch(r"[a-z2-7]{6}(-[a-z2-7]{6}){3}", page.locator(".secret code").inner_text())
+    page.get_by_role("link", name="To all people").click()
+    page.get_by_role("button", name="Disable bob").click()
+    page.get_by_role("button", name="Enable bob").click()
+    page.get_by_role("button", name="Disable bob").wait_for()
+    seen.check("people-after", [WIDE, NARROW])
+
+
+def test_who_needs_a_second_factor_is_sent_to_set_one_up_and_sees_nothing_else(desk, browser, address):
+    seen, other = desk("charlie"), Watched(browser, address)
+    seen.page.goto(f"{address}/console/people")
+    seen.page.get_by_role("checkbox", name="Privacy officer").check()
+    seen.page.get_by_role("button", name="Require", exact=True).click()
+    other.page.goto(f"{address}/console/sign-in")
+    other.page.get_by_label("Name").fill("dana")
+    other.page.get_by_label("Password").fill(filled.PASSWORD)
+    other.page.get_by_role("button", name="Sign in").click()
+    other.page.get_by_role("button", name="Set one up").wait_for()
+    other.page.goto(f"{address}/console/subscriber?account=nl-0005")
+    other.page.get_by_role("button", name="Set one up").wait_for()
+    other.check("has-to-set-one-up", [WIDE, NARROW])
+    other.close()
