@@ -98,13 +98,15 @@ def test_the_door_fits_is_quiet_and_hinders_nobody(browser: object, address: str
 
 
 @pytest.mark.parametrize("code", ["nl", "fr"])
-def test_the_other_languages_fit_too(browser: object, address: str, code: str) -> None:
-    seen = Watched(browser, address)
-    seen.sign_in("charlie")
+@pytest.mark.parametrize("name", PEOPLE)
+def test_the_other_languages_fit_a_telephone_too(browser: object, address: str, name: str, code: str) -> None:
+    seen = Watched(browser, address, viewport=NARROW)
+    seen.sign_in(name)
     seen.page.locator(f".languages button[lang={code}]").click()
     assert seen.page.locator("html").get_attribute("lang") == code
     for path in seen.menu():
-        seen.look(path, [NARROW, WIDE], f"charlie-{called(path)}-{code}")
+        seen.page.goto(f"{address}{path}")
+        seen.fits(f"{name}-{called(path)}-{code}", NARROW)
     seen.close()
 
 

@@ -112,14 +112,18 @@ class Watched:
             self.faults.append((name, f"{headings} h1"))
         for size in sizes:
             self.page.set_viewport_size(size)
-            wide = self.page.evaluate("document.documentElement.scrollWidth")
-            if wide > size["width"]:
-                self.faults.append((name, f"{wide} wide at {size['width']}"))
+            self.fits(name, size)
             self._picture(f"{name}-{size['width']}")
         self.page.set_viewport_size(sizes[0])
         for found in Axe().run(self.page).response["violations"]:
             where = [node["html"][:120] for node in found["nodes"][:3]]
             self.faults.append((name, found["id"], *where))
+
+    def fits(self, name: str, size: dict[str, int]) -> None:
+        """Whether the page that is open moves sideways at the size that it has now."""
+        wide = self.page.evaluate("document.documentElement.scrollWidth")
+        if wide > size["width"]:
+            self.faults.append((name, f"{wide} wide at {size['width']}"))
 
     def _picture(self, name: str) -> None:
         if PICTURES:
