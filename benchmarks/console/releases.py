@@ -25,9 +25,9 @@ from headend.analytics.budget import cap_micro
 from headend.analytics.publication import Publication
 from headend.analytics.published import (
     Manifest,
-    ManifestMeasure,
     NoisyMeasure,
     ReleaseTable,
+    described,
     sha256,
     sign_manifest,
 )
@@ -133,7 +133,9 @@ def _enter(store: AnalyticsStore, stamp: Installation, week: Week, town: Town) -
         register=register_hash(),
         simulated=stamp.simulated,
         drawn_ms=to_ms(week.closes(ZoneInfo(stamp.zone))),
-        measures=[_described(one, table) for one in town.taken.measures],
+        measures=[
+            described(one, table.issued[one.name], table.accepted[one.name]) for one in town.taken.measures
+        ],
         rho_micro=town.taken.rho_micro,
         budget_spent_micro=spent,
         budget_cap_micro=stamp.cap_micro,
@@ -168,20 +170,6 @@ def _directory(stamp: Installation, week: Week, town: Town) -> StoredDirectory:
     envelope = make_directory(settings, week, keys, town.chance.randbytes(41), town.key)
     payload = dsse.verify(envelope, PayloadType.DIRECTORY, town.key.public_key(), 2 * MAX_DIRECTORY)
     return StoredDirectory(week, envelope, payload, sha256(envelope))
-
-
-def _described(one: Measure, table: ReleaseTable) -> ManifestMeasure:
-    return ManifestMeasure(
-        name=one.name,
-        kind=one.kind.value,
-        quota=one.quota,
-        volume_minutes=one.volume_minutes,
-        rho_micro=one.rho_micro,
-        sigma=one.sigma,
-        noise_scale=one.noise_scale,
-        issued=table.issued[one.name],
-        accepted=table.accepted[one.name],
-    )
 
 
 def _table(stamp: Installation, week: Week, town: Town) -> ReleaseTable:

@@ -12,6 +12,7 @@ from msgspec import Struct
 from shared import dsse
 from shared.dsse import PayloadType
 from shared.errors import StbError
+from shared.register import Measure
 
 TABLE_VERSION = 1
 
@@ -103,6 +104,21 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     directory_sha256: str
     totals_sha256: str
     table_sha256: str
+
+
+def described(measure: Measure, issued: int, accepted: int) -> ManifestMeasure:
+    """What a manifest says of a measure, with the tokens that were issued for it and those that came."""
+    return ManifestMeasure(
+        name=measure.name,
+        kind=measure.kind.value,
+        quota=measure.quota,
+        volume_minutes=measure.volume_minutes,
+        rho_micro=measure.rho_micro,
+        sigma=measure.sigma,
+        noise_scale=measure.noise_scale,
+        issued=issued,
+        accepted=accepted,
+    )
 
 
 def sha256(content: bytes) -> str:

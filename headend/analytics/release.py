@@ -18,9 +18,9 @@ from headend.analytics.noise import add_noise
 from headend.analytics.published import (
     BadReleaseError,
     Manifest,
-    ManifestMeasure,
     NoisyMeasure,
     ReleaseTable,
+    described,
     read_manifest,
     sha256,
     sign_manifest,
@@ -250,25 +250,14 @@ def _manifest(basis: Basis, taken: Profile, table_sha256: str) -> Manifest:
         register=register_hash(),
         simulated=basis.simulated,
         drawn_ms=basis.now_ms,
-        measures=[_manifest_measure(measure, basis) for measure in taken.measures],
+        measures=[
+            described(one, basis.totals.issued.get(one.name, 0), basis.accepted.get(one.name, 0))
+            for one in taken.measures
+        ],
         rho_micro=taken.rho_micro,
         budget_spent_micro=basis.spent_micro + taken.rho_micro,
         budget_cap_micro=basis.cap_micro,
         directory_sha256=basis.stored_directory.sha256,
         totals_sha256=basis.stored_totals.sha256,
         table_sha256=table_sha256,
-    )
-
-
-def _manifest_measure(measure: Measure, basis: Basis) -> ManifestMeasure:
-    return ManifestMeasure(
-        name=measure.name,
-        kind=measure.kind.value,
-        quota=measure.quota,
-        volume_minutes=measure.volume_minutes,
-        rho_micro=measure.rho_micro,
-        sigma=measure.sigma,
-        noise_scale=measure.noise_scale,
-        issued=basis.totals.issued.get(measure.name, 0),
-        accepted=basis.accepted.get(measure.name, 0),
     )

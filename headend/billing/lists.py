@@ -71,17 +71,6 @@ class BillHead:
 
 
 @dataclass(frozen=True)
-class AuditLine:
-    """One line of billing's own audit."""
-
-    at_ms: int
-    who: str
-    what: str
-    ref: str
-    detail: str
-
-
-@dataclass(frozen=True)
 class Verification:
     """What came of verifying a batch again; `detail` says what does not hold."""
 
@@ -157,10 +146,6 @@ class ListsTx(Protocol):
 
     def decided_disputes(self, before: int | None, limit: int) -> list[Dispute]:
         """Decided disputes, the newest first, before one's number."""
-        ...
-
-    def audit_of(self, ref: str, limit: int) -> list[AuditLine]:
-        """What people did about an order, bill, box, account or batch, newest first."""
         ...
 
     # --- export

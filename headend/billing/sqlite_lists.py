@@ -8,7 +8,7 @@ from dataclasses import replace
 from heapq import nlargest, nsmallest
 from typing import Any
 
-from headend.billing.lists import AuditLine, BillHead, Cell, Chosen, ChosenBills, Verification, Waiting
+from headend.billing.lists import BillHead, Cell, Chosen, ChosenBills, Verification, Waiting
 from headend.billing.rows import Batch, Dispute, DisputeState, Entry, OrderRow, OrderState
 from headend.billing.sqlite_books import SqliteTx, columns
 
@@ -170,10 +170,6 @@ class SqliteListsTx(SqliteTx):
             "ORDER BY dispute DESC LIMIT ?"
         )
         return list(self._all(_dispute, sql, NEWEST if before is None else before, limit))
-
-    def audit_of(self, ref: str, limit: int) -> list[AuditLine]:
-        sql = f"SELECT {columns(AuditLine)} FROM audit WHERE ref = ? ORDER BY line DESC LIMIT ?"
-        return list(self._all(AuditLine, sql, ref, limit))
 
     # --- export
     def batches_page(self, before: int | None, limit: int) -> list[Batch]:

@@ -133,7 +133,7 @@ def box(desk: Desk, visit: Visit) -> Page:
         epochs=look.epochs_of(found.box),
         said=rows,
         alarms=look.alarms_about("box", found.box, _MOST),
-        audit=look.audit_of(found.box, _MOST),
+        audit=look.audit_lines(found.box, "", None, _MOST),
         now_ms=desk.now_ms(),
         silent_ms=desk.now_ms() - HEARD["48h"] * HOUR_MS,
         first=address("box", box=found.box) if before else "",

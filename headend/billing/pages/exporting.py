@@ -72,7 +72,7 @@ def batch(desk: Desk, visit: Visit) -> Page:
         verified=look.verifications(found.batch, _MOST_LINES),
         formats=list(formats().values()),
         name=heads.name_of(found.batch),
-        audit=look.audit_of(str(found.batch), _MOST_LINES),
+        audit=look.audit_lines(str(found.batch), "", None, _MOST_LINES),
         now_ms=desk.now_ms(),
     )
     title = visit.language.text("Batch {number}", number=found.batch)

@@ -59,7 +59,7 @@ def order_page(desk: Desk, visit: Visit, found: Known, wrong: str = "") -> Page:
         wrong=wrong,
         waits=row.state is OrderState.SUSPENDED,
         price=typed_price(row, visit.language),
-        audit=look.audit_of(row.ref, _MOST_LINES),
+        audit=look.audit_lines(row.ref, "", None, _MOST_LINES),
         age_ms=desk.now_ms() - row.received_ms,
     )
     about = (row.account,) if row.account else ()

@@ -195,7 +195,7 @@ def test_a_proof_is_cleared_for_the_subscriber_and_audited(office, box):
     file = office.file("proofs/order.json", ref=ref)
     assert file.cleared.recipient == Recipient.SUBSCRIBER
     assert check_proof(file.cleared.payload, CATALOGUE_KEY.public_key()).ref == ref
-    assert office.store.read().audit_of(ref, 1)[0].who == "erin"
+    assert office.store.read().audit_lines(ref, "", None, 1)[0].who == "erin"
 
 
 # --- search
@@ -271,7 +271,7 @@ def test_bills_are_files_for_the_subscriber_and_stand_in_the_audit(office):
     assert (file.cleared.kind, file.cleared.recipient) == (Kind.INVOICE, Recipient.SUBSCRIBER)
     assert number.encode() in file.cleared.payload
     assert b"A Very Particular Film" not in file.cleared.payload
-    assert office.store.read().audit_of(number, 1)[0].what == "invoice written"
+    assert office.store.read().audit_lines(number, "", None, 1)[0].what == "invoice written"
     pytest.importorskip("typst")
     assert office.file("invoices/bill.pdf", number=number).cleared.payload.startswith(b"%PDF")
 
@@ -307,7 +307,7 @@ def test_a_batch_is_handed_out_in_pieces_the_same_each_time(office, name):
     whole = b"".join(file.cleared.payload())
     assert whole == b"".join(file.cleared.payload())
     assert f"{bill_of(office)}" in whole.decode()
-    assert office.store.read().audit_of("1", 1)[0].what == "export downloaded"
+    assert office.store.read().audit_lines("1", "", None, 1)[0].what == "export downloaded"
     with pytest.raises(NoSuchFormatError):
         office.file("exports/batch", batch="1", format="exe")
 

@@ -74,7 +74,7 @@ def test_a_credit_that_is_confirmed_is_raised_once(office, box):
     assert note.gross == 121
     assert done.where.endswith(note.number)
     assert "arrived late" not in done.told
-    audit = office.store.read().audit_of(bill_of(office), 1)[0]
+    audit = office.store.read().audit_lines(bill_of(office), "", None, 1)[0]
     assert (audit.who, audit.detail) == ("erin", f"{note.number}: arrived late")
     is_refused(office, office.confirm(page, "invoice/credit"), "credited")
     assert len(office.store.read().notes_of(bill_of(office))) == 1
@@ -132,7 +132,7 @@ def test_a_dispute_is_shown_then_opened_once(office, box):
     assert "away" not in done.told
     (one,) = office.store.read().disputes_of(bill_of(office))
     assert one.why == "we were away"
-    assert office.store.read().audit_of(one.order_ref, 1)[0].who == "erin"
+    assert office.store.read().audit_lines(one.order_ref, "", None, 1)[0].who == "erin"
     is_refused(office, office.confirm(page, "dispute/open"), "disputed already")
 
 
@@ -219,7 +219,7 @@ def test_several_orders_are_shown_then_decided_at_once(office, box):
     look = office.store.read()
     assert look.order(box.box, 1, 4).state is OrderState.ZERO_RATED
     assert look.order(box.box, 1, 5).state is OrderState.RATED
-    assert look.audit_of(f"{box.box}/1/4", 1)[0].detail == "the screen showed it"
+    assert look.audit_lines(f"{box.box}/1/4", "", None, 1)[0].detail == "the screen showed it"
     again = office.confirm(page, "suspense/decide", {"why": "again"})
     is_refused(office, again, "rated")
     assert len(look.entries_of(f"{box.box}/1/5")) == 1
@@ -305,7 +305,7 @@ def test_a_batch_is_closed_up_to_what_was_shown(office, box):
     batch = office.store.read().batch(1)
     assert batch.last_entry == int(shown["last"])
     assert office.store.read().last_entry()[0] == batch.last_entry + 1
-    assert office.store.read().audit_of("1", 1)[0].who == "erin"
+    assert office.store.read().audit_lines("1", "", None, 1)[0].who == "erin"
     is_refused(office, office.confirm(page, "export/close", {"sure": "1"}))
     assert office.store.read().batch(2) is None
 
@@ -377,7 +377,7 @@ def test_a_key_is_shown_once_and_opens_until_it_is_revoked(office):
     key = page.inside.split('<code class="hash">')[1].split("</code>")[0]
     assert holder(office.store.read(), key, "read").name == "erp"
     assert key not in office.look("export-keys").inside
-    assert office.store.read().audit_of("erp", 1)[0].who == "erin"
+    assert office.store.read().audit_lines("erp", "", None, 1)[0].who == "erin"
     is_refused(office, office.do("export-keys/create", form), "before")
     assert isinstance(office.do("export-keys/revoke", {"name": "erp"}), Done)
     is_refused(office, office.do("export-keys/revoke", {"name": "erp"}))
