@@ -12,14 +12,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask import Blueprint, Response, request
 
 from headend.billing import accounts, exports, issuing, orders, reconcile
-from headend.billing.answering import Requests
 from headend.billing.formats.registry import BatchChangedError
 from headend.billing.invoices import raise_month
 from headend.billing.issuer_directory import make_issuer_directory
 from headend.billing.issuing import Issuer, TokenKeys
-from headend.billing.officer import SEARCH, Officer
 from headend.billing.pages import offered
+from headend.billing.pages.answering import Requests
 from headend.billing.pages.desk import Desk
+from headend.billing.pages.officer import SEARCH, Officer
 from headend.billing.pages.tiles import tiles
 from headend.billing.proving import NoSuchOrderError, NotClosedError, prove
 from headend.billing.pull import make_pull

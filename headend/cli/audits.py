@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from headend.app import Headend
-from headend.billing.officer import follow_audit
+from headend.billing.auditing import follow_audit
 from headend.cli.common import folder_argument, json_option, opened, print_json, print_table, told
 from headend.kit.chain import Verdict
 

@@ -14,7 +14,7 @@ from headend.console.frame import Settings
 from headend.console.side import make_console
 from headend.kit.side import Side
 from shared.clock import ManualClock, from_ms
-from tests.headend.billing.desks import LATER_MS, bill_of, closed, fields, lived
+from tests.headend.billing.pages.desks import LATER_MS, bill_of, closed, fields, lived
 from tests.headend.console.conftest import PASSWORD, START, Visitor
 
 ROLES = {"alice": "billing", "bob": "analyst", "charlie": "admin", "dana": "privacy-officer"}

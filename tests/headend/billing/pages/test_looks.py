@@ -18,33 +18,15 @@ from headend.disclosure import Kind, Recipient
 from headend.kit.side import Done
 from shared.clock import to_ms
 from tests.builders import CATALOGUE_KEY, DAY, HOUR, visit
-from tests.headend.billing.desks import (
+from tests.headend.billing.pages.desks import (
     LATER_MS,
     alarmed,
     bill_of,
     closed,
     credited,
     disputed,
-    lived,
     text_of,
 )
-
-
-@pytest.fixture
-def place(tmp_path):
-    office, box = lived(tmp_path)
-    yield office, box
-    office.store.close()
-
-
-@pytest.fixture
-def office(place):
-    return place[0]
-
-
-@pytest.fixture
-def box(place):
-    return place[1]
 
 
 # --- amounts

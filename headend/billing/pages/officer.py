@@ -4,11 +4,12 @@ from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
 from headend.billing import retention
+from headend.billing.auditing import follow_audit
 from headend.billing.kept import kept_about
 from headend.billing.pages.telling import Telling
-from headend.billing.rows import AuditLine, NotFoundError
-from headend.billing.store import BillingStore, BillingTx
-from headend.billing.worded import GROUNDS, KINDS, STATES, STAYS, UNTIL
+from headend.billing.pages.worded import GROUNDS, KINDS, STATES, STAYS, UNTIL
+from headend.billing.rows import NotFoundError
+from headend.billing.store import BillingStore
 from headend.kit import chain, pages
 from headend.kit.language import N_
 from headend.kit.side import Deed, Group, Page, PagePart, Search, Tile, Visit
@@ -139,12 +140,3 @@ class Officer:
     def _render(self, visit: Visit, template: str, **values: object) -> str:
         tell = Telling(visit.language)
         return pages.render("headend.billing", f"billing/officer/{template}", visit, tell=tell, **values)
-
-
-def follow_audit(look: BillingTx) -> chain.Verdict:
-    """What following billing's whole audit finds."""
-    return chain.follow((one.line, one.hash, _values(one)) for one in look.audit_chain())
-
-
-def _values(line: AuditLine) -> tuple[str | int, ...]:
-    return tuple(value for name, value in vars(line).items() if name != "hash")

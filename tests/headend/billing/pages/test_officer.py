@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 import headend
-from headend.billing.answering import Requests
-from headend.billing.officer import Officer
+from headend.billing.pages.answering import Requests
+from headend.billing.pages.officer import Officer
 from headend.billing.pages.telling import DEEDS
 from headend.billing.requests import BadRequestError
 from headend.billing.retention import record

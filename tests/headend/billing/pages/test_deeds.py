@@ -10,33 +10,15 @@ from headend.billing.receivers import holder
 from headend.billing.rows import DisputeState, OrderState
 from headend.kit.side import Done, Page
 from tests.builders import DAY
-from tests.headend.billing.desks import (
+from tests.headend.billing.pages.desks import (
     LATER_MS,
     bill_of,
     closed,
     credited,
     disputed,
     fields,
-    lived,
     text_of,
 )
-
-
-@pytest.fixture
-def place(tmp_path):
-    office, box = lived(tmp_path)
-    yield office, box
-    office.store.close()
-
-
-@pytest.fixture
-def office(place):
-    return place[0]
-
-
-@pytest.fixture
-def box(place):
-    return place[1]
 
 
 def is_refused(office, page, said=""):

@@ -14,10 +14,10 @@ from headend.billing import requests
 from headend.billing.archive import Extras, archive
 from headend.billing.erasure import plan_erasure
 from headend.billing.kept import kept_about
-from headend.billing.officer import LINES, OFFICER
+from headend.billing.pages.officer import LINES, OFFICER
+from headend.billing.pages.worded import GROUNDS, KINDS, STATES, STAYS, UNTIL
 from headend.billing.rows import NotFoundError, RequestKind, RequestState, SubscriberRequest
 from headend.billing.store import BillingStore, BillingTx
-from headend.billing.worded import GROUNDS, KINDS, STATES, STAYS, UNTIL
 from headend.kit import pages
 from headend.kit.language import N_
 from headend.kit.side import Attachment, Deed, Done, Download, Group, Page, PagePart, Visit
