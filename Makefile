@@ -103,7 +103,7 @@ words: $(BIN)/.dev ## bring the translations in step with what the code says
 	@$(BIN)/python -m tests.words
 
 locks: ## pin every dependency with its hashes, from pyproject.toml
-	@for set in box headend,release,documents sim dev; do \
+	@for set in box headend,release,documents,postgres sim dev; do \
 	  uv pip compile --quiet --upgrade --universal --generate-hashes --no-annotate --no-header \
 	    --python-version 3.11 $$(echo ",$$set" | sed 's/,/ --extra /g') pyproject.toml locks/build.in \
 	    -o locks/$${set%%,*}.txt || exit 1; done
