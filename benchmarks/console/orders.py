@@ -27,7 +27,8 @@ from headend.billing.invoices import invoice_number, vat_groups
 from headend.billing.lists import ChosenBills
 from headend.billing.rating import display_text
 from headend.billing.rows import Entry, OrderState
-from headend.billing.sqlite import SqliteBilling, SqliteBillingTx
+from headend.billing.sqlite import SqliteBilling
+from headend.billing.store import BillingTx
 from headend.kit.storage import Connection
 from shared.clock import to_ms
 from shared.system_clock import SystemClock
@@ -227,7 +228,7 @@ def _line(p: Placed) -> InvoiceLine:
 def _close_month(store: SqliteBilling, books: Books, at_ms: int, chance: random.Random) -> None:
     """Credit some bills of the month, and close its batch."""
 
-    def work(tx: SqliteBillingTx) -> None:
+    def work(tx: BillingTx) -> None:
         newest = tx.bills_page(ChosenBills(kind="invoice"), None, 20_000)
         for _, bill in chance.sample(newest, len(newest) // _CREDITED_EVERY):
             left = corrections.remaining(tx, found) if (found := tx.invoice(bill.number)) else ()
@@ -236,7 +237,7 @@ def _close_month(store: SqliteBilling, books: Books, at_ms: int, chance: random.
         exports.close_batch(tx, at_ms)
         books.last, books.last_hash = tx.last_entry()
 
-    store.write(work)  # type: ignore[arg-type] # the transaction is SQLite's here
+    store.write(work)
 
 
 def _write_fleet(db: Connection, homes: list[Home], chance: random.Random, now_ms: int) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from headend.billing.documents.document import Seller
+from headend.billing.ledger import Draft
 from headend.billing.rows import (
     Batch,
     BatchAcknowledgement,
@@ -24,8 +25,12 @@ class BooksTx(Protocol):
         """Number and hash of the newest entry; (0, genesis) if there is none."""
         ...
 
-    def add_entry(self, entry: Entry) -> None:
-        """Store a balanced entry."""
+    def post(self, draft: Draft) -> None:
+        """Append a balanced entry to the ledger; it gets its number and its hash by the commit.
+
+        Raises:
+            UnbalancedError: its amounts do not add up to nothing.
+        """
         ...
 
     def entries(self, first: int, last: int) -> Iterator[Entry]:

@@ -197,10 +197,10 @@ def post_usage(tx: BillingTx, row: OrderRow, link: Link, at_ms: int, *, back: bo
         at_ms=at_ms,
         amounts=ledger.usage(sign * row.price_cents),
     )
-    ledger.post_entry(tx, draft)
+    tx.post(draft)
     if row.credit_cents:
         off = ledger.usage(-sign * row.credit_cents)
-        ledger.post_entry(tx, replace(draft, kind=f"promotion{suffix}", text=row.category, amounts=off))
+        tx.post(replace(draft, kind=f"promotion{suffix}", text=row.category, amounts=off))
 
 
 def _watch(tx: BillingTx, row: OrderRow, account: Account) -> None:

@@ -109,7 +109,7 @@ def credit(tx: BillingTx, number: str, wanted: Mapping[str, int] | None, reason:
     year = from_ms(now_ms).astimezone(ZoneInfo(draft.zone)).year
     note = replace(draft, number=invoice_number(SERIES, year, tx.next_number(SERIES, year)))
     tx.add_invoice(note)
-    ledger.post_entry(tx, _draft(note, reason))
+    tx.post(_draft(note, reason))
     for line in note.lines:
         _move(tx, line.order_ref, line.cents, reason)
     return note

@@ -110,7 +110,7 @@ def raise_invoice(tx: BillingTx, account: Account, month: Month, now_ms: int) ->
         groups=groups,
     )
     tx.add_invoice(invoice)
-    ledger.post_entry(tx, _draft(invoice))
+    tx.post(_draft(invoice))
     tx.mark_billed(orders, invoice.number)
     return invoice
 

@@ -11,7 +11,6 @@ import msgspec
 from msgspec import structs
 
 from headend.billing.rows import Entry
-from headend.billing.store import BillingTx
 from shared.errors import StbError
 
 
@@ -72,26 +71,24 @@ def entry_hash(entry: Entry) -> str:
     return hashlib.sha256(entry_bytes(entry)).hexdigest()
 
 
+def check_balanced(draft: Draft) -> None:
+    """Refuse what would put the books out of balance.
+
+    Raises:
+        UnbalancedError: the amounts do not add up to nothing.
+    """
+    if sum(vars(draft.amounts).values()) != 0:
+        raise UnbalancedError(f"{draft.kind} {draft.ref} does not balance")
+
+
 def chained(draft: Draft, last: int, last_hash: str) -> Entry:
     """The entry that follows number `last`.
 
     Raises:
         UnbalancedError: the amounts do not add up to nothing.
     """
+    check_balanced(draft)
     amounts = asdict(draft.amounts)
-    if sum(amounts.values()) != 0:
-        raise UnbalancedError(f"{draft.kind} {draft.ref} does not balance")
     values = {name: value for name, value in vars(draft).items() if name != "amounts"}
     bare = Entry(entry=last + 1, prev_hash=last_hash, hash="", **values, **amounts)
     return structs.replace(bare, hash=entry_hash(bare))
-
-
-def post_entry(tx: BillingTx, draft: Draft) -> Entry:
-    """Append an entry to the ledger, within the caller's transaction.
-
-    Raises:
-        UnbalancedError: the amounts do not add up to nothing.
-    """
-    entry = chained(draft, *tx.last_entry())
-    tx.add_entry(entry)
-    return entry

@@ -5,6 +5,7 @@ headend.billing.forgetting, what lists in headend.billing.lists and headend.bill
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
 
 from headend.billing.books import BooksTx
@@ -288,6 +289,18 @@ class BillingStore(Protocol):
 
     def write(self, work: Callable[[BillingTx], T]) -> T:
         """Do `work` in one durable transaction; answers after the commit."""
+        ...
+
+    def write_beside(self, work: Callable[[BillingTx], T]) -> T:
+        """Likewise, beside such work of other nodes: only for work that locks what it decides by.
+
+        In it `account`, `chain_end` and `reporting_box` lock the row that they give until the commit, and
+        what is posted gets its number when the transaction ends.
+        """
+        ...
+
+    def turn(self) -> AbstractContextManager[bool]:
+        """Whether this process may run jobs now; see `Engine.turn`."""
         ...
 
     def read(self) -> BillingTx:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from headend.console.store import Action, AuditLine, Sought
 from headend.kit.chain import GENESIS, link
-from headend.kit.storage import Connection
+from headend.kit.engine import Connection
 
 _COLUMNS = "audit.line, audit.at_ms, audit.operator, audit.action, audit.what, audit.detail, audit.about"
 # As the index of those lines says it, so that it is used.
@@ -36,7 +36,7 @@ def find(database: Connection, sought: Sought) -> list[AuditLine]:
     moment, number = f"{index}.at_ms", f"{index}.line"
     table = "audit_about JOIN audit USING (line)" if sought.account else "audit"
     wanted = list(_conditions(sought, moment, number))
-    where = " AND ".join(text for text, _ in wanted) or "1"
+    where = " AND ".join(text for text, _ in wanted) or "1 = 1"
     rows = database.execute(
         f"SELECT {_COLUMNS} FROM {table} WHERE {where}"  # noqa: S608 (all its pieces are this room's own)
         f" ORDER BY {moment} DESC, {number} DESC LIMIT ?",

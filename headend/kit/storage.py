@@ -7,8 +7,8 @@ of work is a savepoint of its own, so that one failure undoes itself and nothing
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,12 +16,12 @@ from typing import Any, TypeVar
 import sqlite_utils
 from sqlite_utils.migrations import Migrations
 
+from headend.kit.engine import Connection
 from headend.kit.together import ClosedError, Together
 from shared.errors import StbError
 from shared.field_register import declared_columns
 
 T = TypeVar("T")
-Connection = sqlite3.Connection
 
 GROUP_LIMIT = 256
 """Pieces of work in one commit; more would only make the first of them wait longer."""
@@ -40,7 +40,7 @@ class UndeclaredColumnError(StbError):
     """A table or column that the register of fields does not declare."""
 
 
-def connect(path: Path, *, checkpoints: bool) -> Connection:
+def connect(path: Path, *, checkpoints: bool) -> sqlite3.Connection:
     """A connection with this house's settings; only the serving worker checkpoints the WAL."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1000)
     connection.row_factory = sqlite3.Row
@@ -83,7 +83,7 @@ def _check_declared(database: sqlite_utils.Database, side: str) -> None:
 
 
 @contextmanager
-def immediate(connection: Connection) -> Iterator[Connection]:
+def immediate(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     """One write transaction, begun IMMEDIATE: a deferred one that reads first can fail at its first write."""
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -105,7 +105,7 @@ class Done:
 
 
 class Storage:
-    """One side's database file."""
+    """One side's database file; see `Engine`. One process serves it, so all of its writes are alone."""
 
     def __init__(self, path: Path, migrations: Migrations, *, checkpoints: bool = False) -> None:
         migrate(path, migrations)
@@ -113,7 +113,7 @@ class Storage:
         self._writer = connect(path, checkpoints=checkpoints)
         self._together: Together[Work, Done] = Together(self._commit, GROUP_LIMIT)
         self._local = threading.local()
-        self._readers: list[Connection] = []
+        self._readers: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
 
     def write(self, work: Callable[[Connection], T]) -> T:
@@ -129,9 +129,22 @@ class Storage:
             raise StorageError("the storage is closed") from error
         return result
 
-    def read(self) -> Connection:
+    write_beside = write
+
+    def turn(self) -> AbstractContextManager[bool]:
+        """Always: the one process that serves has the installation's lock."""
+        return nullcontext(enter_result=True)
+
+    def stream(self, connection: Connection, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
+        """The rows of a question as plain tuples, as they are read."""
+        assert isinstance(connection, sqlite3.Connection)  # noqa: S101 (this storage made it)
+        cursor = connection.cursor()
+        cursor.row_factory = None
+        return cursor.execute(sql, values)
+
+    def read(self) -> sqlite3.Connection:
         """This thread's own connection, which refuses to write."""
-        connection: Connection | None = getattr(self._local, "connection", None)
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = connect(self.path, checkpoints=False)
             connection.execute("PRAGMA query_only=ON")
@@ -147,7 +160,7 @@ class Storage:
             for connection in (self._writer, *self._readers):
                 connection.close()
 
-    def truncate_log(self) -> None:
+    def sweep(self) -> None:
         """Empty the write-ahead log into the database, if nobody reads from it just now.
 
         Deleted rows are overwritten in the file (secure_delete), but stand in the log until then.
@@ -174,7 +187,7 @@ class Storage:
             raise StorageError(str(error)) from error
 
 
-def _do(connection: Connection, work: Work) -> Done | Exception:
+def _do(connection: sqlite3.Connection, work: Work) -> Done | Exception:
     connection.execute("SAVEPOINT work")
     try:
         done: Done | Exception = Done(work(connection))

@@ -240,7 +240,9 @@ def test_a_week_that_consent_does_not_cover_sends_nothing_and_keeps_nothing(benc
     bench.consent()
     watch(bench)
     bench.run_until(to_ms(W41.end(ZONE)) + 3_600_000)
-    assert (bench.relay.sealed, bench.headend.asks) == ([], [])
+    # For the week that has begun since, which its consent covers, it may have asked already.
+    asked = [ask for ask in bench.headend.asks if ask.week == str(W41)]
+    assert (bench.relay.sealed, asked) == ([], [])
     assert rows(bench.agent, "events") == 0
     bench.run_until(to_ms(W41.plus(3).start(ZONE)))
     assert {fragment.week for _, fragment in bench.relay.fragments} == {W41.plus(1)}

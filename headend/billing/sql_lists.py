@@ -1,4 +1,4 @@
-"""The console's lists on SQLite; see headend.billing.lists for what each method means.
+"""The console's lists in SQL; see headend.billing.lists for what each method means.
 
 Rows are numbered as they arrive (rowid), and every index ends in that number: so an index on what is chosen
 gives a page in order, from any place on, without sorting.
@@ -10,7 +10,7 @@ from typing import Any
 
 from headend.billing.lists import BillHead, Cell, Chosen, ChosenBills, Verification, Waiting
 from headend.billing.rows import Batch, Dispute, DisputeState, Entry, OrderRow, OrderState
-from headend.billing.sqlite_books import SqliteTx, columns
+from headend.billing.sql_books import SqlTx, columns
 
 NEWEST = 1 << 62
 """A place that is before none."""
@@ -23,7 +23,7 @@ _MOST_ENTRIES = 100
 _KINDS = ("invoice", "credit-note")
 
 
-class SqliteListsTx(SqliteTx):
+class SqlListsTx(SqlTx):
     """`ListsTx` over one connection."""
 
     # --- orders
@@ -75,8 +75,8 @@ class SqliteListsTx(SqliteTx):
 
     def order_cells(self) -> list[Cell]:
         sql = (
-            "SELECT month, state, display, orders, payable, credited FROM order_sums WHERE orders > 0 "
-            "ORDER BY month, state, display"
+            "SELECT month, state, display, sum(orders), sum(payable), sum(credited) FROM order_sums "
+            "GROUP BY month, state, display HAVING sum(orders) > 0 ORDER BY month, state, display"
         )
         return list(self._all(_cell, sql))
 
@@ -154,7 +154,7 @@ class SqliteListsTx(SqliteTx):
         return list(self._all(_dispute, sql, number))
 
     def disputes_due(self, now_ms: int) -> tuple[int, int]:
-        sql = "SELECT count(*), coalesce(sum(deadline_ms < ?), 0) FROM disputes WHERE state = 'open'"
+        sql = "SELECT count(*), count(*) FILTER (WHERE deadline_ms < ?) FROM disputes WHERE state = 'open'"
         return self._one(lambda n, late: (int(n), int(late)), sql, now_ms) or (0, 0)
 
     def open_disputes(self, after: tuple[int, int] | None, limit: int) -> list[Dispute]:

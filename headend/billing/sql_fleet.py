@@ -1,12 +1,12 @@
-"""The fleet on SQLite; see headend.billing.fleet for what each method means."""
+"""The fleet in SQL; see headend.billing.fleet for what each method means."""
 
 from dataclasses import fields, replace
 from typing import Any
 
 from headend.billing.fleet import ChosenBoxes, Said, Sighting
 from headend.billing.rows import Alarm, ChainEnd, NotFoundError, OrderRow, OrderState
-from headend.billing.sqlite_books import SqliteTx, columns
-from headend.billing.sqlite_lists import NEWEST
+from headend.billing.sql_books import SqlTx, columns
+from headend.billing.sql_lists import NEWEST
 
 _SIGHTING = (
     "SELECT box, serial, account, epoch, enrolled_ms, bound, heard_ms, agent FROM sightings {0} "
@@ -16,7 +16,7 @@ _ALARM = columns(Alarm)
 _ORDER = ", ".join(f"orders.{field.name}" for field in fields(OrderRow))
 
 
-class SqliteFleetTx(SqliteTx):
+class SqlFleetTx(SqlTx):
     """`FleetTx` over one connection."""
 
     def heard_since(self, from_ms: int) -> int:

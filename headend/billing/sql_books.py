@@ -1,4 +1,4 @@
-"""The books' part of billing's database on SQLite; see headend.billing.books for what each method means."""
+"""The books' part of billing's transactions in SQL; see headend.billing.books for what each method means."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from msgspec import structs
 
 from headend.billing.documents.document import InvoiceLine, Seller
+from headend.billing.ledger import Draft, chained
 from headend.billing.rows import (
     LEDGERS,
     Batch,
@@ -21,7 +22,7 @@ from headend.billing.rows import (
     NotFoundError,
     OrderState,
 )
-from headend.kit.storage import Connection
+from headend.kit.engine import Connection, Engine
 from shared.money import VatGroup
 from shared.named import GENESIS
 
@@ -48,11 +49,12 @@ _DISPUTE = columns(Dispute)
 _SELLER = columns(Seller)
 
 
-class SqliteTx:
+class SqlTx:
     """One connection; inside `write` it is one transaction."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, engine: Engine) -> None:
         self._db = connection
+        self._engine = engine
 
     def _one(self, form: Callable[..., Row], sql: str, *values: object) -> Row | None:
         row = self._db.execute(sql, values).fetchone()
@@ -61,12 +63,22 @@ class SqliteTx:
     def _all(self, form: Callable[..., Row], sql: str, *values: object) -> Iterator[Row]:
         return (form(*row) for row in self._db.execute(sql, values))
 
+    def _stream(self, sql: str, *values: object) -> Iterator[Any]:
+        """Rows as plain tuples as they are read, for what may be long."""
+        return self._engine.stream(self._db, sql, values)
+
     def _insert(self, table: str, names: str, values: tuple[object, ...]) -> None:
         marks = ", ".join("?" * len(values))
         self._db.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", values)
 
+    def _insert_numbered(self, table: str, names: str, values: tuple[object, ...]) -> int:
+        """Insert a row that the database numbers, in the column named for one row; gives the number."""
+        marks = ", ".join("?" * len(values))
+        sql = f"INSERT INTO {table} ({names}) VALUES ({marks}) RETURNING {table[:-1]}"
+        return int(self._db.execute(sql, values).fetchone()[0])
 
-class SqliteBooksTx(SqliteTx):
+
+class SqlBooksTx(SqlTx):
     """`BooksTx` over one connection."""
 
     # --- ledger
@@ -74,18 +86,17 @@ class SqliteBooksTx(SqliteTx):
         sql = "SELECT entry, hash FROM entries ORDER BY entry DESC LIMIT 1"
         return self._one(lambda entry, digest: (entry, digest), sql) or (0, GENESIS)
 
-    def add_entry(self, entry: Entry) -> None:
+    def post(self, draft: Draft) -> None:
+        entry = chained(draft, *self.last_entry())
         self._insert("entries", _ENTRY, structs.astuple(entry))
 
     def entries(self, first: int, last: int) -> Iterator[Entry]:
         sql = f"SELECT {_ENTRY} FROM entries WHERE entry BETWEEN ? AND ? ORDER BY entry"
-        return self._all(Entry, sql, first, last)
+        return (Entry(*row) for row in self._stream(sql, first, last))
 
     def entry_rows(self, first: int, last: int) -> Iterator[tuple[Any, ...]]:
-        cursor = self._db.cursor()
-        cursor.row_factory = None
         sql = f"SELECT {_ENTRY} FROM entries WHERE entry BETWEEN ? AND ? ORDER BY entry"
-        return cursor.execute(sql, (first, last))
+        return self._stream(sql, first, last)
 
     def usage_entry(self, ref: str) -> Entry | None:
         return self._one(Entry, f"SELECT {_ENTRY} FROM entries WHERE ref = ? AND kind = 'usage'", ref)
@@ -94,8 +105,9 @@ class SqliteBooksTx(SqliteTx):
         if (first, last) == (1, None):
             return self._ledgers(f"SELECT {', '.join(LEDGERS)} FROM ledger_sums")
         sums = ", ".join(f"coalesce(sum({name}), 0)" for name in LEDGERS)
-        sql = f"SELECT {sums} FROM entries WHERE entry >= ?1 AND (?2 IS NULL OR entry <= ?2)"
-        return self._ledgers(sql, first, last)
+        until = "" if last is None else "AND entry <= ?"
+        sql = f"SELECT {sums} FROM entries WHERE entry >= ? {until}"
+        return self._ledgers(sql, first, *([] if last is None else [last]))
 
     def recount_ledger(self) -> dict[str, int]:
         return self.ledger_totals(0, None)
@@ -114,7 +126,7 @@ class SqliteBooksTx(SqliteTx):
     def next_number(self, series: str, year: int) -> int:
         self._db.execute(
             "INSERT INTO numbers (series, year, last) VALUES (?, ?, 1) "
-            "ON CONFLICT (series, year) DO UPDATE SET last = last + 1",
+            "ON CONFLICT (series, year) DO UPDATE SET last = numbers.last + 1",
             (series, year),
         )
         sql = "SELECT last FROM numbers WHERE series = ? AND year = ?"
@@ -197,8 +209,7 @@ class SqliteBooksTx(SqliteTx):
     # --- disputes
     def add_dispute(self, dispute: Dispute) -> int:
         names = columns(Dispute, ("dispute",))
-        self._insert("disputes", names, values_of(dispute)[1:])
-        return int(self._db.execute("SELECT last_insert_rowid()").fetchone()[0])
+        return self._insert_numbered("disputes", names, values_of(dispute)[1:])
 
     def dispute(self, number: int) -> Dispute:
         return found(
@@ -209,10 +220,10 @@ class SqliteBooksTx(SqliteTx):
 
     def disputes(self, state: DisputeState | None, account: str | None) -> Iterator[Dispute]:
         sql = (
-            f"SELECT {_DISPUTE} FROM disputes WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR "
+            f"SELECT {_DISPUTE} FROM disputes WHERE (?1 = '' OR state = ?1) AND (?2 = '' OR "
             "number IN (SELECT number FROM invoices WHERE account = ?2)) ORDER BY deadline_ms, dispute"
         )
-        return self._all(_dispute, sql, state, account)
+        return self._all(_dispute, sql, state or "", account or "")
 
     def decide_dispute(self, number: int, state: DisputeState, decided_ms: int, note: str | None) -> None:
         self._db.execute(

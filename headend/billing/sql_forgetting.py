@@ -1,4 +1,4 @@
-"""The forgetting part of billing's database on SQLite; see headend.billing.forgetting for each method."""
+"""The forgetting part of billing's database in SQL; see headend.billing.forgetting for each method."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,7 +16,8 @@ from headend.billing.rows import (
     RequestState,
     SubscriberRequest,
 )
-from headend.billing.sqlite_books import SqliteTx, columns, found, values_of
+from headend.billing.sql_books import SqlTx, columns, found, values_of
+from headend.kit.engine import ENGINE_COLUMNS
 
 _ORDER = ", ".join(f"orders.{name}" for name in columns(OrderRow).split(", "))
 _PLACE = "box = ? AND epoch = ? AND seq = ?"
@@ -59,7 +60,7 @@ _ABOUT = {
 """By table, which of its rows are about an account; a table that is not here has nobody in it."""
 
 
-class SqliteForgettingTx(SqliteTx):
+class SqlForgettingTx(SqlTx):
     """`ForgettingTx` over one connection."""
 
     # --- title detail
@@ -126,7 +127,7 @@ class SqliteForgettingTx(SqliteTx):
     def move_horizon(self, what: str, ms: int) -> None:
         self._db.execute(
             "INSERT INTO horizons (what, ms) VALUES (?, ?) "
-            "ON CONFLICT (what) DO UPDATE SET ms = max(ms, excluded.ms)",
+            "ON CONFLICT (what) DO UPDATE SET ms = excluded.ms WHERE excluded.ms > horizons.ms",
             (what, ms),
         )
 
@@ -177,8 +178,7 @@ class SqliteForgettingTx(SqliteTx):
     # --- what subscribers ask
     def add_request(self, request: SubscriberRequest) -> int:
         names = columns(SubscriberRequest, ("request",))
-        self._insert("requests", names, values_of(request)[1:])
-        return int(self._db.execute("SELECT last_insert_rowid()").fetchone()[0])
+        return self._insert_numbered("requests", names, values_of(request)[1:])
 
     def request(self, number: int) -> SubscriberRequest:
         sql = f"SELECT {columns(SubscriberRequest)} FROM requests WHERE request = ?"
@@ -188,11 +188,11 @@ class SqliteForgettingTx(SqliteTx):
         self, state: RequestState | None, account: str | None, limit: int
     ) -> list[SubscriberRequest]:
         sql = (
-            f"SELECT {columns(SubscriberRequest)} FROM requests WHERE (?1 IS NULL OR state = ?1) "
-            "AND (?2 IS NULL OR account = ?2) ORDER BY state <> 'open', "
+            f"SELECT {columns(SubscriberRequest)} FROM requests WHERE (?1 = '' OR state = ?1) "
+            "AND (?2 = '' OR account = ?2) ORDER BY state <> 'open', "
             "CASE state WHEN 'open' THEN deadline_ms ELSE -decided_ms END, request LIMIT ?3"
         )
-        return list(self._all(_request, sql, state, account, limit))
+        return list(self._all(_request, sql, state or "", account or "", limit))
 
     def open_requests(self) -> tuple[int, int | None]:
         sql = "SELECT count(*), min(deadline_ms) FROM requests WHERE state = 'open'"
@@ -231,7 +231,8 @@ class SqliteForgettingTx(SqliteTx):
         return list(self._all(AuditLine, sql, *values, limit))
 
     def audit_chain(self) -> Iterator[AuditLine]:
-        return self._all(AuditLine, f"SELECT {columns(AuditLine)} FROM audit ORDER BY line")
+        rows = self._stream(f"SELECT {columns(AuditLine)} FROM audit ORDER BY line")
+        return (AuditLine(*row) for row in rows)
 
     # --- what there is about an account
     def standing(self) -> Standing:
@@ -250,7 +251,8 @@ class SqliteForgettingTx(SqliteTx):
         if table not in _ABOUT:
             raise NotFoundError(f"no rows about an account in {table!r}")
         sql = f"SELECT * FROM {table} WHERE {_ABOUT[table]} ORDER BY 1, 2, 3"
-        return (dict(row) for row in self._db.execute(sql, (account,)))
+        for row in self._db.execute(sql, (account,)):
+            yield {name: row[name] for name in row.keys() if name not in ENGINE_COLUMNS}  # noqa: SIM118 (a row)
 
 
 def _request(*row: Any) -> SubscriberRequest:  # noqa: ANN401 (columns of the driver)

@@ -1,0 +1,97 @@
+"""What a side asks of its database, whatever engine it is: a connection, and the store around it.
+
+Statements are written once, in the words that SQLite and PostgreSQL share, with `?` or `?1` for values; what
+one of them spells otherwise stands in the room of that engine.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeVar
+
+T = TypeVar("T")
+
+Place = Path | str
+"""Where a side's database is: a file (SQLite), or a URL that begins with postgresql://."""
+
+
+class Found(Protocol):
+    """The rows that a statement gave; each can be read by place and by column name."""
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows were changed."""
+        ...
+
+    def fetchone(self) -> Any:  # noqa: ANN401 (a row of the driver)
+        """The next row, or None."""
+        ...
+
+    def fetchall(self) -> list[Any]:
+        """All rows that are left."""
+        ...
+
+    def __iter__(self) -> Iterator[Any]:
+        """The rows, one after another."""
+        ...
+
+
+class Connection(Protocol):
+    """One connection; inside `Engine.write` it is one transaction."""
+
+    def execute(self, sql: str, values: Sequence[Any] = ..., /) -> Found:
+        """Run one statement."""
+        ...
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> Found:
+        """Run one statement for each row of values."""
+        ...
+
+
+class Engine(Protocol):
+    """One side's database."""
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Do `work` in a durable transaction, alone, and give its answer after the commit.
+
+        `work` may be done again from the start if the database asks for that, so it changes nothing but
+        the database.
+
+        Raises:
+            StorageError: the database refused (full disk, no connection); nothing was changed.
+            Exception: whatever `work` raised; its changes are undone.
+        """
+        ...
+
+    def write_beside(self, work: Callable[[Connection], T]) -> T:
+        """Likewise, while other nodes do such work too: for work that locks the rows it decides by."""
+        ...
+
+    def read(self) -> Connection:
+        """This thread's own connection, which refuses to write."""
+        ...
+
+    def stream(self, connection: Connection, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
+        """The rows of a question as plain tuples, as they are read, never all in memory."""
+        ...
+
+    def turn(self) -> AbstractContextManager[bool]:
+        """Whether this process may run jobs now; while the turn is held no other process has it."""
+        ...
+
+    def sweep(self) -> None:
+        """Let go of what was deleted, as far as the engine still keeps it."""
+        ...
+
+    def close(self) -> None:
+        """Let the writer finish what is waiting, then let go of the database."""
+        ...
+
+
+ENGINE_COLUMNS: Final = frozenset({"rowid", "strand"})
+"""Columns that say nothing of what is kept: the order of arrival, and which of several sums a writer uses."""
+
+
+def is_url(place: Place) -> bool:
+    """Whether the place is a PostgreSQL database."""
+    return isinstance(place, str) and place.startswith(("postgresql://", "postgres://"))

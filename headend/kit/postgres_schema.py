@@ -1,0 +1,76 @@
+"""A side's tables on PostgreSQL: migrations by name, made by whichever node comes first."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from headend.kit.engine import ENGINE_COLUMNS
+from headend.kit.storage import StorageError, UndeclaredColumnError
+from shared.field_register import declared_columns
+
+_OWN = (
+    "CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, made TIMESTAMPTZ NOT NULL DEFAULT now())"
+)
+_LOCK = "SELECT pg_advisory_xact_lock(1398030932, 4)"
+_COLUMNS = """
+SELECT table_name, column_name FROM information_schema.columns
+WHERE table_schema = current_schema() AND table_name NOT IN (
+    SELECT inhrelid::regclass::text FROM pg_inherits) AND table_name <> 'migrations'
+"""
+
+
+class NewerSchemaError(StorageError):
+    """The database was made or migrated by a newer version of this software than this one."""
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One step: its name, for ever, and the script that makes it."""
+
+    name: str
+    script: str
+
+
+@dataclass(frozen=True)
+class Schema:
+    """A side's steps, in order; `partitioned` names the tables that have a part for each week."""
+
+    side: str
+    steps: tuple[Migration, ...]
+    partitioned: tuple[str, ...] = ()
+
+
+def migrate(raw: psycopg.Connection[Any], schema: Schema) -> None:
+    """Bring the database to the newest schema, and refuse columns that the register does not declare.
+
+    Raises:
+        NewerSchemaError: it knows steps that this version does not.
+        UndeclaredColumnError: a column stands in the schema but not in the register of fields.
+    """
+    with raw.transaction():
+        raw.execute(_LOCK)
+        raw.execute(_OWN)
+        done = {str(name) for (name,) in raw.execute("SELECT name FROM migrations")}
+        unknown = done - {step.name for step in schema.steps}
+        if unknown:
+            raise NewerSchemaError(
+                f"the database of {schema.side} has been through {', '.join(sorted(unknown))}, "
+                "which this version does not know; install the version that made it"
+            )
+        for step in schema.steps:
+            if step.name not in done:
+                raw.execute(step.script.encode())
+                raw.execute("INSERT INTO migrations (name) VALUES (%s)", (step.name,))
+        _check_declared(raw, schema.side)
+
+
+def _check_declared(raw: psycopg.Connection[Any], side: str) -> None:
+    declared = declared_columns(side)
+    found: dict[str, set[str]] = {}
+    for table, column in raw.execute(_COLUMNS):
+        found.setdefault(table, set()).add(column)
+    for table, columns in found.items():
+        unknown = columns - declared.get(table, frozenset()) - ENGINE_COLUMNS
+        if unknown:
+            raise UndeclaredColumnError(f"{side}.{table}: {', '.join(sorted(unknown))}")
