@@ -177,7 +177,7 @@ def open_headend(
 
 def _billing(installation: Installation, *, serving: bool) -> BillingSide:
     setup = BillingSetup(
-        database=installation.database("billing"),
+        database=installation.place("billing"),
         keys=installation.keys_of("billing"),
         clock=installation.clock(),
         zone=installation.zone,
@@ -194,7 +194,7 @@ def _billing(installation: Installation, *, serving: bool) -> BillingSide:
 def _analytics(installation: Installation, *, serving: bool, is_gateway: bool = False) -> AnalyticsSide:
     apart = os.environ.get(APART_VARIABLE) == "1" and not is_gateway
     setup = AnalyticsSetup(
-        database=installation.database("analytics"),
+        database=installation.place("analytics"),
         keys=installation.keys_of("analytics"),
         clock=installation.clock(),
         zone=installation.zone,
@@ -203,6 +203,7 @@ def _analytics(installation: Installation, *, serving: bool, is_gateway: bool = 
         first_week=installation.first_week,
         simulated=installation.settings.simulated,
         spawn_release=lambda week: spawn_release(installation.folder, week),
+        archive=installation.folder / "releases",
         gateway_apart=apart,
     )
     # Of two processes that write to one file only one may checkpoint it.
@@ -219,7 +220,7 @@ def _console(installation: Installation, *, serving: bool) -> ConsoleSide:
         keys=installation.keys_of("console"),
         name=f"Headend console, {installation.settings.issuer}",
     )
-    return make_console(installation.database("console"), settings, checkpoints=serving)
+    return make_console(installation.place("console"), settings, checkpoints=serving)
 
 
 def spawn_release(folder: Path, week: Week) -> None:

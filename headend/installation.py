@@ -1,7 +1,7 @@
 """An installation: its folder, its settings, its clock and its keys.
 
 installation.toml       what was decided when it was made
-billing.db analytics.db console.db
+billing.db analytics.db console.db                      unless a side's database is PostgreSQL's
 keys/root keys/billing keys/analytics keys/console      one folder a side, mode 0700, files 0600
 lock                    held by the one worker that serves
 """
@@ -9,7 +9,7 @@ lock                    held by the one worker that serves
 import fcntl
 import os
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from headend.kit.engine import Place, is_url
 from headend.kit.files import write_file, write_once
 from shared import dsse
 from shared.clock import Clock
@@ -31,6 +32,7 @@ from shared.system_clock import SteeredClock, SystemClock
 from shared.weeks import Week
 
 SETTINGS = "installation.toml"
+SIDES = ("billing", "analytics", "console")
 DIRECTORY_KEY = ("root", "directory")
 CATALOGUE_KEY = ("billing", "catalogue")
 BILLING_KEY = ("billing", "billing")
@@ -45,6 +47,7 @@ class Settings:
     """What was decided when the installation was made.
 
     `areas` maps prefixes of postal areas to regions; `first_week` is the first week that it counts.
+    `databases` names the PostgreSQL database of each side that does not keep a file of its own.
     """
 
     issuer: str
@@ -56,6 +59,7 @@ class Settings:
     clock: str
     regions: tuple[str, ...]
     areas: dict[str, str]
+    databases: dict[str, str] = field(default_factory=dict)
 
 
 def _check(settings: Settings) -> Settings:
@@ -70,6 +74,9 @@ def _check(settings: Settings) -> Settings:
     unlisted = set(settings.areas.values()) - set(settings.regions)
     if unlisted:
         raise InstallationError(f"areas name regions that are not listed: {', '.join(sorted(unlisted))}")
+    odd = {side for side, url in settings.databases.items() if side not in SIDES or not is_url(url)}
+    if odd:
+        raise InstallationError(f"databases takes postgresql:// addresses of {', '.join(SIDES)}: {odd}")
     if not 1 <= len(settings.issuer) <= 64:  # noqa: PLR2004 (it stands in every token challenge)
         raise InstallationError("the issuer's name has 1 to 64 characters")
     return settings
@@ -92,6 +99,9 @@ def _toml(settings: Settings) -> str:
         "[areas]",
         *(f"{text(area)} = {text(region)}" for area, region in sorted(settings.areas.items())),
     ]
+    if settings.databases:
+        lines += ["", "[databases]"]
+        lines += [f"{side} = {text(url)}" for side, url in sorted(settings.databases.items())]
     return "\n".join(lines) + "\n"
 
 
@@ -161,8 +171,31 @@ class Installation:
         return self.folder / "keys" / side
 
     def database(self, side: str) -> Path:
-        """The file of a side's database."""
+        """The file of a side's database, where it has no PostgreSQL."""
         return self.folder / f"{side}.db"
+
+    def place(self, side: str) -> Place:
+        """Where a side's database is: as the environment says it, else the settings, else its own file.
+
+        The environment's variable is HEADEND_BILLING_DATABASE (or _ANALYTICS_, _CONSOLE_); with _FILE behind
+        it the variable names a file that holds the address, for addresses with a password.
+
+        Raises:
+            InstallationError: that file cannot be read, or the address is none of PostgreSQL.
+        """
+        name = f"HEADEND_{side.upper()}_DATABASE"
+        said = os.environ.get(name)
+        if (secret := os.environ.get(f"{name}_FILE")) is not None:
+            try:
+                said = Path(secret).read_text().strip()
+            except OSError as error:
+                raise InstallationError(f"{name}_FILE: {error}") from error
+        url = said or self.settings.databases.get(side)
+        if url is None:
+            return self.database(side)
+        if not is_url(url):
+            raise InstallationError(f"{name} has to begin with postgresql://")
+        return url
 
     def clock(self) -> Clock:
         """The installation's clock: the machine's, or the simulator's on a simulated one."""

@@ -11,13 +11,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from headend.analytics import overview
 from headend.analytics.archive import ReleaseArchive
 from headend.analytics.budget import MICRO, cap_micro
+from headend.analytics.engines import open_store
 from headend.analytics.gateway import Intake, OpenWeeks, make_blueprint
 from headend.analytics.keys import AnalyticsKeys
 from headend.analytics.line import Line
 from headend.analytics.publication import ROLES, Publication
 from headend.analytics.published import sha256
 from headend.analytics.release import Outcome, run_release
-from headend.analytics.sqlite import SqliteStore
 from headend.analytics.store import (
     AnalyticsStore,
     Installation,
@@ -27,6 +27,7 @@ from headend.analytics.store import (
     WeekState,
 )
 from headend.disclosure import Cleared, DisclosureError, Kind, Recipient
+from headend.kit.engine import Place, is_url
 from headend.kit.http import Tally
 from headend.kit.jobs import Job, Slot, week_slot
 from headend.kit.language import Language
@@ -48,7 +49,7 @@ class Setup:
     """What analytics is made of.
 
     Attributes:
-        database: Its SQLite file.
+        database: Its SQLite file, or the URL of its PostgreSQL database.
         keys: The folder of its keys, its own and nobody else's.
         clock: The installation's clock.
         zone: The zone in which weeks are cut.
@@ -57,11 +58,11 @@ class Setup:
         first_week: The first week that is counted.
         simulated: Whether the installation is an invented one.
         spawn_release: Draws a week's release in a process of its own, and returns when that has ended.
-        archive: Where releases are kept beside the database; `releases` next to it if not said.
+        archive: Where releases are kept beside the database; `releases` next to its file if not said.
         gateway_apart: Whether fragments are taken by a process of their own, and not by this application.
     """
 
-    database: Path
+    database: Place
     keys: Path
     clock: Clock
     zone: ZoneInfo
@@ -83,10 +84,10 @@ class AnalyticsSide:
 
     def __init__(self, setup: Setup, *, checkpoints: bool = False) -> None:
         self.setup = setup
-        self.store: AnalyticsStore = SqliteStore(setup.database, checkpoints=checkpoints)
+        self.store: AnalyticsStore = open_store(setup.database, checkpoints=checkpoints)
         self.store.stamp(_stamp(setup))
         self.keys = AnalyticsKeys(setup.keys)
-        self.archive = ReleaseArchive(setup.archive or setup.database.parent / "releases")
+        self.archive = ReleaseArchive(setup.archive or _beside(setup.database))
         self.tally = Tally()
         self.weeks = OpenWeeks(self.store, self.keys)
         self.intake = Intake(self.store, self.weeks, setup.clock, self.tally)
@@ -235,6 +236,11 @@ class AnalyticsSide:
         spent = sum(spending.rho_micro for spending in self.store.spendings())
         released = sum(state is WeekState.RELEASED for state in self.store.states().values())
         return [*samples, ("headend_releases", {}, released), ("headend_budget_spent_rho", {}, spent / MICRO)]
+
+
+def _beside(place: Place) -> Path:
+    assert not is_url(place), "an archive has to be named"  # noqa: S101 (the composition root names it)
+    return Path(place).parent / "releases"
 
 
 def _stamp(setup: Setup) -> Installation:

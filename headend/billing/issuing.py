@@ -126,7 +126,7 @@ class Issuer:
             digest: known.get(digest) or self._sign(measure, ask.week, blinded)
             for measure, (digest, blinded) in requests
         }
-        return self.store.write(lambda tx: self._record(tx, box, ask.week, requests, signed))
+        return self.store.write_beside(lambda tx: self._record(tx, box, ask.week, requests, signed))
 
     @staticmethod
     def _read(payload: bytes, box: Box) -> TokenAsk:

@@ -95,7 +95,7 @@ def take(store: BillingStore, envelopes: list[bytes], now_ms: int) -> Acknowledg
     first = signed[0].head
     if any((one.head.box, one.head.epoch) != (first.box, first.epoch) for one in signed):
         raise BoxMismatchError("one submission is one box's and one epoch's")
-    acknowledgement, refusal = store.write(lambda tx: _take_all(tx, signed, now_ms))
+    acknowledgement, refusal = store.write_beside(lambda tx: _take_all(tx, signed, now_ms))
     if refusal is not None:
         raise refusal
     return acknowledgement

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask import Blueprint, Response, request
 
 from headend.billing import accounts, exports, issuing, orders, reconcile
+from headend.billing.engines import open_store
 from headend.billing.formats.registry import BatchChangedError
 from headend.billing.invoices import raise_month
 from headend.billing.issuer_directory import make_issuer_directory
@@ -25,8 +26,8 @@ from headend.billing.proving import NoSuchOrderError, NotClosedError, prove
 from headend.billing.pull import make_pull
 from headend.billing.refusals import BoxMismatchError, NotPublishedError, UnknownEpochError
 from headend.billing.retention import job_retention
-from headend.billing.sqlite import SqliteBilling
 from headend.billing.store import BillingStore, BillingTx
+from headend.kit.engine import Place
 from headend.kit.http import MalformedError, RefusedError, Tally, body_of, json_answer, problem
 from headend.kit.jobs import Job, Slot, day_slot, week_slot
 from headend.kit.side import Side
@@ -58,9 +59,9 @@ class WrongStampError(StorageError):
 
 @dataclass(frozen=True)
 class Setup:
-    """What billing is made of."""
+    """What billing is made of; `database` is its SQLite file, or the URL of its PostgreSQL database."""
 
-    database: Path
+    database: Place
     keys: Path
     clock: Clock
     zone: ZoneInfo
@@ -77,7 +78,7 @@ class BillingSide:
 
     def __init__(self, setup: Setup, *, checkpoints: bool = False) -> None:
         self.setup = setup
-        self.store: BillingStore = SqliteBilling(setup.database, checkpoints=checkpoints)
+        self.store: BillingStore = open_store(setup.database, checkpoints=checkpoints)
         self._stamp("simulated" if setup.simulated else "real")
         self.keys = TokenKeys(setup.keys)
         self.issuer = Issuer(self.store, self.keys, setup.clock, setup.zone, setup.taken)
@@ -192,7 +193,7 @@ class BillingSide:
             raise BoxMismatchError("signed by another box than it speaks for")
         if look.chain_end(beat.box, beat.epoch) is None:
             raise UnknownEpochError("never issued")
-        self.store.write(lambda tx: _hear(tx, beat, self.now_ms()))
+        self.store.write_beside(lambda tx: _hear(tx, beat, self.now_ms()))
         end = look.chain_end(beat.box, beat.epoch)
         ack = Acknowledgement(beat.box, beat.epoch, end.last_seq if end else 0, look.catalogue_version())
         return json_answer(msgspec.json.encode(ack))

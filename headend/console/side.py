@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 from flask import Blueprint
 
 from headend.console.access import Access, length_ms
 from headend.console.auditing import AUDIT_ROLES, Auditing
 from headend.console.door import Door
+from headend.console.engines import open_store
 from headend.console.entrance import Entrance
 from headend.console.error_pages import ErrorPages
 from headend.console.factors import Factors
@@ -19,9 +19,10 @@ from headend.console.pages import Pages
 from headend.console.people import People
 from headend.console.registers import Registers
 from headend.console.second_factor import Seals
-from headend.console.sqlite import SqliteConsole
+from headend.console.sql import SqlConsole
 from headend.console.store import Action, Role
 from headend.console.yourself import Yourself
+from headend.kit.engine import Place
 from headend.kit.http import Tally
 from headend.kit.jobs import JobState
 from headend.kit.pages import address
@@ -40,7 +41,7 @@ class ConsoleSide:
     """The console with its store; `operators` and `auditing` are for the command line too."""
 
     def __init__(
-        self, store: SqliteConsole, settings: Settings, random_bytes: Callable[[int], bytes] = os.urandom
+        self, store: SqlConsole, settings: Settings, random_bytes: Callable[[int], bytes] = os.urandom
     ) -> None:
         self.store = store
         clock = settings.real_clock
@@ -148,13 +149,14 @@ class ConsoleSide:
         ]
 
 
-def make_console(path: Path, settings: Settings, *, checkpoints: bool = False) -> ConsoleSide:
-    """The console over the database at `path`, which is made if there is none.
+def make_console(place: Place, settings: Settings, *, checkpoints: bool = False) -> ConsoleSide:
+    """The console over the database at `place`, which is made if there is none.
 
     Raises:
         WrongStampError: the database belongs to a simulated installation and this is none, or vice versa.
     """
-    return ConsoleSide(SqliteConsole(path, simulated=settings.simulated, checkpoints=checkpoints), settings)
+    store = open_store(place, simulated=settings.simulated, checkpoints=checkpoints)
+    return ConsoleSide(store, settings)
 
 
 def _check_paths(paths: list[str]) -> None:
