@@ -12,8 +12,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from headend.billing import accounts, orders
 from headend.billing.catalogue import publish_catalogue
+from headend.billing.engines import open_store
 from headend.billing.rows import Account, OrderRow
-from headend.billing.sqlite import SqliteBilling
+from headend.billing.store import BillingStore
 from headend.installation import Settings
 from headend.kit.language import language_of
 from headend.kit.side import Visit
@@ -32,6 +33,7 @@ from shared.named import (
     encode,
     payload_hash,
 )
+from tests import engines
 
 NOW = datetime(2026, 10, 7, 20, 0, tzinfo=UTC)
 NOW_MS = to_ms(NOW)
@@ -98,8 +100,8 @@ def account(name: str = "acc-1", **changes) -> Account:
     return Account(**{**particulars, **changes})
 
 
-def billing_store(folder: Path, *offers: Offer, promotions: tuple[Promotion, ...] = ()) -> SqliteBilling:
-    store = SqliteBilling(folder / "billing.db")
+def billing_store(folder: Path, *offers: Offer, promotions: tuple[Promotion, ...] = ()) -> BillingStore:
+    store = open_store(engines.place("billing", folder / "billing.db"))
     store.write(lambda tx: tx.add_account(account()))
     sold = list(offers or (offer(),))
     store.write(lambda tx: publish_catalogue(tx, sold, CATALOGUE_KEY, NOW_MS, list(promotions)))
@@ -110,7 +112,7 @@ def billing_store(folder: Path, *offers: Offer, promotions: tuple[Promotion, ...
 class SigningBox:
     """A box's named line, by hand: signs and chains whatever a test wants it to say."""
 
-    store: SqliteBilling
+    store: BillingStore
     account: str = "acc-1"
     key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
     box: str = ""

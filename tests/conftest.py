@@ -1,10 +1,14 @@
 import os
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from headend.installation import Installation
+from tests import engines
 
 settings.register_profile("dev", max_examples=50, deadline=None)
 settings.register_profile(
@@ -36,6 +40,20 @@ def pytest_unconfigure(config):
     """Give the memory back."""
     if config.in_memory:
         shutil.rmtree(config.in_memory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session", autouse=engines.OVER_POSTGRES)
+def _installations_over_postgres():
+    """With TEST_ENGINE=postgresql whoever makes an installation in this process makes it on PostgreSQL."""
+    create = Installation.create.__func__
+
+    def over_postgres(cls, folder, settings):
+        databases = {side: engines.fresh(side) for side in engines.SCHEMAS}
+        return create(cls, folder, replace(settings, databases=databases))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Installation, "create", classmethod(over_postgres))
+        yield
 
 
 @pytest.fixture(scope="session")

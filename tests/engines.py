@@ -9,6 +9,7 @@ import atexit
 import itertools
 import os
 import shutil
+import sqlite3
 import tempfile
 import warnings
 from functools import cache
@@ -107,3 +108,15 @@ def drop(url: str) -> None:
 def place(side: str, path: Path) -> Place:
     """Where a test's database is: the file, or a new database when the run is over PostgreSQL."""
     return fresh(side) if OVER_POSTGRES else path
+
+
+def tables(connection) -> list[str]:
+    """The names of a database's tables, parts of a week left out."""
+    if isinstance(connection, sqlite3.Connection):
+        found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    else:
+        found = connection.execute(
+            "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition "
+            "AND relnamespace = current_schema()::regnamespace AND relname <> 'migrations'"
+        )
+    return [row[0] for row in found]

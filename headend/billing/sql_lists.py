@@ -34,6 +34,8 @@ class SqlListsTx(SqlTx):
         if chosen == Chosen():
             return self._orders("WHERE rowid < ? ORDER BY rowid DESC LIMIT ?", until, limit)
         places = self._places(chosen, until, limit)
+        if not places:
+            return []
         marks = ", ".join("?" * len(places))
         return self._orders(f"WHERE rowid IN ({marks}) ORDER BY rowid DESC", *places)
 

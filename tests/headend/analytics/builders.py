@@ -31,6 +31,7 @@ from shared.register import profile
 from shared.tokens import Token, authorization_header, token_key_id, token_key_spki
 from shared.totals import BoxTotals
 from shared.weeks import Week
+from tests.engines import place, tables
 
 ZONE = ZoneInfo("Europe/Amsterdam")
 WEEK = Week(2026, 41)
@@ -131,7 +132,7 @@ class Town:
     def rows(self) -> dict[str, list[tuple[object, ...]]]:
         """Everything in the database but the tally."""
         connection = self.side.store.storage.read()  # type: ignore[attr-defined]
-        names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        names = tables(connection)
         return {
             name: [tuple(row) for row in connection.execute(f"SELECT * FROM {name}")]
             for name in names
@@ -141,7 +142,8 @@ class Town:
 
 def make_setup(folder: Path, clock: ManualClock, **changes: object) -> Setup:
     setup = Setup(
-        database=folder / "analytics.db",
+        database=place("analytics", folder / "analytics.db"),
+        archive=folder / "releases",
         keys=folder / "keys" / "analytics",
         clock=clock,
         zone=ZONE,

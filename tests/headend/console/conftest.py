@@ -22,6 +22,7 @@ from headend.kit.jobs import JobState, Slot
 from headend.kit.runs import Run
 from headend.kit.side import Attachment, Deed, Done, Download, Group, Page, PagePart, Side, Tile, Visit
 from shared.clock import ManualClock, to_ms
+from tests.engines import place
 
 START = datetime(2026, 10, 12, 8, 0, tzinfo=UTC)
 PASSWORD = "correct horse battery"
@@ -218,7 +219,7 @@ def make_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make
         clock, steered = ManualClock(START), ManualClock(START)
         keys = tmp_path / "keys" / "console"
         settings = Settings(clock, steered, simulated, secure, ZoneInfo("Europe/Amsterdam"), keys)
-        console = make_console(tmp_path / "console.sqlite", settings)
+        console = make_console(place("console", tmp_path / "console.sqlite"), settings)
         made.append(console)
         for name, role in PEOPLE.items():
             console.operators.add_operator(name, role, PASSWORD, must_change=False)
