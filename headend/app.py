@@ -10,7 +10,8 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
@@ -71,7 +72,7 @@ class Headend:
     jobs: Jobs = field(init=False)
 
     def __post_init__(self) -> None:
-        self.jobs = Jobs(list(self._all_jobs()), self.installation.clock())
+        self.jobs = Jobs(list(self._all_jobs()), self.installation.clock(), self._turn)
 
     def sides(self) -> list[Side]:
         """The sides that were built."""
@@ -86,6 +87,13 @@ class Headend:
         else:
             for side in self.sides():
                 yield from side.jobs
+
+    @contextmanager
+    def _turn(self) -> Iterator[bool]:
+        """The turn of every side that is here, or none."""
+        with ExitStack() as held:
+            stores = [built.store for built in (self.billing, self.analytics) if built is not None]
+            yield all(held.enter_context(store.turn()) for store in stores)
 
     def close(self) -> None:
         """Let go of every database."""
@@ -145,6 +153,10 @@ class Headend:
     def _hand_totals(self, slot: Slot) -> None:
         assert self.billing is not None  # noqa: S101 (only planned where both are)
         assert self.analytics is not None  # noqa: S101 (only planned where both are)
+        if self.analytics.store.totals(Week.parse(slot.name)) is not None:
+            # Handed over by a node that did not live to note it; this one's own figures could be others.
+            self._done("totals", slot)
+            return
         key = self.installation.key(BILLING_KEY)
         file = self.installation.folder / "totals" / f"{slot.name}.json"
         if not file.exists():

@@ -86,7 +86,7 @@ class AnalyticsSide:
         self.setup = setup
         self.store: AnalyticsStore = open_store(setup.database, checkpoints=checkpoints)
         self.store.stamp(_stamp(setup))
-        self.keys = AnalyticsKeys(setup.keys)
+        self.keys = AnalyticsKeys(self.store.shelf(setup.keys))
         self.archive = ReleaseArchive(setup.archive or _beside(setup.database))
         self.tally = Tally()
         self.weeks = OpenWeeks(self.store, self.keys)
@@ -159,16 +159,24 @@ class AnalyticsSide:
 
     def _chores(self) -> None:
         self.flush()
-        self.weeks.reload()
 
     def flush(self) -> None:
-        """Store the counts of refusals; what the database does not take stays counted in memory."""
+        """Store the counts of refusals, and take note of what other nodes have published, done and drawn.
+
+        What the database does not take stays counted in memory. A release that another node has drawn is
+        kept in this node's archive too, so that whichever node comes first after a restore knows of it.
+        """
+        self._store_tally()
+        self.weeks.refresh()
+        self.archive.keep_all(self.store)
+
+    def _store_tally(self) -> None:
         self.tally.store(self.store.add_tally)
 
     def close(self) -> None:
         """Answer what is waiting, store what is still in memory and let go of the database."""
         self.intake.close()
-        self.flush()
+        self._store_tally()
         self.store.close()
 
     def _check(self, said: Directory, week: Week) -> None:

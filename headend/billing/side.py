@@ -80,9 +80,10 @@ class BillingSide:
         self.setup = setup
         self.store: BillingStore = open_store(setup.database, checkpoints=checkpoints)
         self._stamp("simulated" if setup.simulated else "real")
-        self.keys = TokenKeys(setup.keys)
+        self.keys = TokenKeys(self.store.shelf(setup.keys))
         self.issuer = Issuer(self.store, self.keys, setup.clock, setup.zone, setup.taken)
         self.tally = Tally()
+        self._forgotten: str | None = None
         officer = Officer(self.store, self.now_ms, setup.zone)
         answering = Requests(self.store, self.now_ms, setup.zone, self.prove_closed)
         desk = self._desk()
@@ -132,12 +133,19 @@ class BillingSide:
         return to_ms(self.setup.clock.now())
 
     def flush(self) -> None:
-        """Store the counts of refusals."""
+        """Store the counts of refusals, and let go of keys that another node has forgotten."""
+        self._store_tally()
+        forgotten = self.store.read().last_slot("forget-tokens")
+        if forgotten != self._forgotten:
+            self._forgotten = forgotten
+            self.keys.let_go()
+
+    def _store_tally(self) -> None:
         self.tally.store(lambda counts: self.store.write(lambda tx: tx.add_tally(counts)))
 
     def close(self) -> None:
         """Store what is still in memory and let go of the database."""
-        self.flush()
+        self._store_tally()
         self.store.close()
 
     def _ready(self) -> None:
