@@ -30,6 +30,7 @@ for command in (
     installation.init,
     installation.serve,
     installation.gateway,
+    installation.node,
     installation.jobs,
     installation.box_settings,
     installation.backup,

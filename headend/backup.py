@@ -15,13 +15,11 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from headend.installation import SETTINGS, Installation
+from headend.installation import KEPT_AS_FILES, SETTINGS, Installation
 from headend.kit.files import write_file
 from shared.errors import StbError
 
 KEYS_FILE = "keys.enc"
-FOLDERS = ("releases", "totals")
-"""What is kept as files beside the databases: releases ever drawn, and box totals handed over."""
 _SALT, _NONCE = 16, 12
 
 
@@ -47,7 +45,7 @@ def back_up(installation: Installation, target: Path, passphrase: bytes | None) 
             written.append(source.name)
     shutil.copy2(installation.folder / SETTINGS, target / SETTINGS)
     written.append(SETTINGS)
-    for name in FOLDERS:
+    for name in KEPT_AS_FILES:
         if (installation.folder / name).is_dir():
             shutil.copytree(installation.folder / name, target / name)
             written.append(name)

@@ -8,6 +8,7 @@ lock                    held by the one worker that serves
 
 import fcntl
 import os
+import shutil
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,8 @@ from shared.weeks import Week
 
 SETTINGS = "installation.toml"
 SIDES = ("billing", "analytics", "console")
+KEPT_AS_FILES = ("releases", "totals")
+"""Folders beside the databases: releases ever drawn, and box totals handed over."""
 DIRECTORY_KEY = ("root", "directory")
 CATALOGUE_KEY = ("billing", "catalogue")
 BILLING_KEY = ("billing", "billing")
@@ -139,6 +142,27 @@ class Installation:
         write_file(folder / SETTINGS, _toml(settings).encode(), 0o644)
         return cls(folder)
 
+    def make_node(self, target: Path) -> "Installation":
+        """Make the folder of another node of this installation: settings, keys, and what is kept as files.
+
+        Raises:
+            InstallationError: a side has its database in a file here, or `target` stands already.
+        """
+        alone = [side for side in SIDES if not is_url(self.place(side))]
+        if alone:
+            raise InstallationError(
+                f"{', '.join(alone)}: in a file of this node; only what is in PostgreSQL has several nodes"
+            )
+        try:
+            target.mkdir(parents=True, mode=0o700)
+        except FileExistsError as error:
+            raise InstallationError(f"{target} stands already") from error
+        for name in ("keys", *KEPT_AS_FILES):
+            if (self.folder / name).is_dir():
+                shutil.copytree(self.folder / name, target / name)
+        shutil.copy2(self.folder / SETTINGS, target / SETTINGS)
+        return Installation(target)
+
     @staticmethod
     def _key_path(folder: Path, key: tuple[str, str]) -> Path:
         return folder / "keys" / key[0] / f"{key[1]}.pem"
@@ -218,8 +242,15 @@ class Installation:
         """The first week that it counts."""
         return Week.parse(self.settings.first_week)
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether several processes may serve it: every side's database is PostgreSQL's."""
+        return all(is_url(self.place(side)) for side in SIDES)
+
     def lock(self) -> int:
         """Take the installation for this process; held until the process ends, however it ends.
+
+        An installation that several processes may serve is taken together with them.
 
         Raises:
             InstallationError: another process serves it.
@@ -235,9 +266,10 @@ class Installation:
         return self._lock("gateway.lock")
 
     def _lock(self, name: str) -> int:
+        how = fcntl.LOCK_SH if self.is_shared else fcntl.LOCK_EX
         descriptor = os.open(self.folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, how | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(descriptor)
             raise InstallationError(f"another process serves {self.folder}") from error

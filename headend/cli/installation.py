@@ -81,13 +81,31 @@ def first_whole_week(now: datetime, zone: str) -> Week:
 @click.option("--sides", default=",".join(ALL_SIDES), show_default=True, help="Which sides to serve here.")
 @click.option("--behind-tls", is_flag=True, help="A proxy in front speaks TLS; cookies are marked secure.")
 @click.option("--gateway-apart", is_flag=True, help="Fragments are taken by `headend gateway`, not here.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes that serve; more than one only where every side is PostgreSQL's.",
+)
 @told
-def serve(folder: Path, host: str, port: int, sides: str, *, behind_tls: bool, gateway_apart: bool) -> None:
+def serve(
+    folder: Path,
+    host: str,
+    port: int,
+    sides: str,
+    *,
+    behind_tls: bool,
+    gateway_apart: bool,
+    workers: int,
+) -> None:
     """Serve an installation until it is stopped."""
     installation = Installation(folder)
     unknown = set(sides.split(",")) - set(ALL_SIDES)
     if unknown:
         raise click.ClickException(f"no side {', '.join(sorted(unknown))}")
+    if workers > 1 and not installation.is_shared:
+        raise click.ClickException("one process serves SQLite files; several need PostgreSQL for every side")
     _check_host(host, behind_tls=behind_tls)
     # Granian's listeners share a port, so whoever may not serve must not even listen.
     os.close(wait_for_lock(installation.lock))
@@ -95,7 +113,7 @@ def serve(folder: Path, host: str, port: int, sides: str, *, behind_tls: bool, g
     os.environ[SIDES_VARIABLE] = sides
     os.environ[SECURE_VARIABLE] = "1" if behind_tls else "0"
     os.environ[APART_VARIABLE] = "1" if gateway_apart else "0"
-    _serve("headend.app:served", "wsgi", (host, port), BLOCKING_THREADS)
+    _serve("headend.app:served", "wsgi", (host, port), threads=BLOCKING_THREADS, workers=workers)
 
 
 @click.command()
@@ -120,7 +138,9 @@ def _check_host(host: str, *, behind_tls: bool) -> None:
         raise click.ClickException("plain HTTP is for loopback only; put a TLS proxy in front")
 
 
-def _serve(target: str, interface: str, address: tuple[str, int], threads: int | None = None) -> None:
+def _serve(
+    target: str, interface: str, address: tuple[str, int], *, threads: int | None = None, workers: int = 1
+) -> None:
     from granian import Granian
     from granian.constants import Interfaces, RuntimeModes
 
@@ -129,7 +149,7 @@ def _serve(target: str, interface: str, address: tuple[str, int], threads: int |
         address=address[0],
         port=address[1],
         interface=Interfaces(interface),
-        workers=1,
+        workers=workers,
         factory=True,
         log_access=False,
         websockets=False,
@@ -137,6 +157,20 @@ def _serve(target: str, interface: str, address: tuple[str, int], threads: int |
         blocking_threads=threads,
         runtime_mode=RuntimeModes.st if interface == "rsgi" else RuntimeModes.auto,
     ).serve()
+
+
+@click.command()
+@folder_argument
+@click.argument("target", type=click.Path(path_type=Path, exists=False))
+@told
+def node(folder: Path, target: Path) -> None:
+    """Make TARGET, the folder of another node: settings, keys and archives of FOLDER.
+
+    Move it to the other machine by a way that keeps keys secret. Only an installation whose databases are
+    PostgreSQL's has several nodes.
+    """
+    Installation(folder).make_node(target)
+    click.echo(f"made {target}; serve it beside {folder}")
 
 
 @click.command()

@@ -12,6 +12,7 @@ a pooler stands between. So pgbouncer may pool transactions.
 
 import logging
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -116,6 +117,12 @@ class PostgresLook(PostgresConnection):
         except psycopg.OperationalError as error:
             raise StorageError(str(error)) from error
 
+    def __del__(self) -> None:
+        # It belongs to one thread, and goes with it; there is no connection if none could be made.
+        raw = getattr(self, "raw", None)
+        if raw is not None:
+            raw.close()
+
     def executemany(self, sql: str, many: Iterable[Sequence[Any]], /) -> Found:  # noqa: ARG002
         """Never.
 
@@ -181,7 +188,7 @@ class PostgresStorage:
         self.weeks = Weeks()
         self._writers: dict[bool, psycopg.Connection[Any]] = {}
         self._local = threading.local()
-        self._looks: list[PostgresLook] = []
+        self._looks: weakref.WeakSet[PostgresLook] = weakref.WeakSet()
         self._lock = threading.Lock()
 
     # --- writing
@@ -266,7 +273,7 @@ class PostgresStorage:
         if look is None:
             look = self._local.look = PostgresLook(self.url)
             with self._lock:
-                self._looks.append(look)
+                self._looks.add(look)
         return look
 
     def stream(self, connection: Connection, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:

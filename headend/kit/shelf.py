@@ -125,7 +125,7 @@ class TableShelf:
         """Delete the rows."""
         self._engine.write(
             lambda connection: connection.execute(
-                "DELETE FROM sealed_keys WHERE substr(name, 1, ?) = ?", (len(prefix), prefix)
+                "DELETE FROM sealed_keys WHERE name >= ? AND name < ?", (prefix, prefix + "\U0010ffff")
             )
         )
 
