@@ -12,6 +12,7 @@ a pooler stands between. So pgbouncer may pool transactions.
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -125,6 +126,17 @@ class PostgresLook(PostgresConnection):
         raise ReadOnlyError("a look cannot write")
 
 
+class _Held:
+    """A look in a thread's hands; when the thread has ended the next one that begins gets it."""
+
+    def __init__(self, look: PostgresLook, free: deque[PostgresLook]) -> None:
+        self.look = look
+        self._free = free
+
+    def __del__(self) -> None:
+        self._free.append(self.look)
+
+
 class PostgresTransaction(PostgresConnection):
     """One transaction of a group of works; what is put off is done at its end."""
 
@@ -182,6 +194,7 @@ class PostgresStorage:
         self._writers: dict[bool, psycopg.Connection[Any]] = {}
         self._local = threading.local()
         self._looks: list[PostgresLook] = []
+        self._free: deque[PostgresLook] = deque()
         self._lock = threading.Lock()
 
     # --- writing
@@ -262,11 +275,17 @@ class PostgresStorage:
     # --- reading
     def read(self) -> Connection:
         """This thread's own connection, which refuses to write."""
-        look: PostgresLook | None = getattr(self._local, "look", None)
-        if look is None:
-            look = self._local.look = PostgresLook(self.url)
-            with self._lock:
-                self._looks.append(look)
+        held: _Held | None = getattr(self._local, "held", None)
+        if held is None:
+            held = self._local.held = _Held(self._look(), self._free)
+        return held.look
+
+    def _look(self) -> PostgresLook:
+        with suppress(IndexError):
+            return self._free.popleft()
+        look = PostgresLook(self.url)
+        with self._lock:
+            self._looks.append(look)
         return look
 
     def stream(self, connection: Connection, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
