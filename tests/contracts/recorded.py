@@ -61,9 +61,8 @@ class _Recording:
         return called
 
 
-def _is_iterator(method: Any) -> bool:
-    said = inspect.signature(method).return_annotation
-    return "Iterator" in str(said)
+def _gives_one_by_one(method: Any) -> bool:
+    return "Iterator" in str(inspect.signature(method).return_annotation)
 
 
 class RecordedStore:

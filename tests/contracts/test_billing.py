@@ -92,7 +92,7 @@ def look_at_books(look):
         look.invoice(bill.number), look.notes_of(bill.number), look.disputes_of(bill.number)
         look.bill_of(bill.account, bill.month)
     for kind in ("", "invoice", "credit-note"):
-        (page := look.bills_page(ChosenBills(kind=kind), None, 2))
+        page = look.bills_page(ChosenBills(kind=kind), None, 2)
         look.bills_page(ChosenBills(kind=kind, account="acc-1"), page[-1][0], 2)
     look.batches(), look.batches_page(None, 1), look.batches_page(2, 5), look.last_batch()
     for batch in (1, 2, 3):
@@ -112,7 +112,7 @@ def look_at_books(look):
 def look_at_orders(look):
     for state in (None, *OrderState):
         look.orders(state, None, 100), look.orders(state, "acc-1", 2)
-        (page := look.orders_page(Chosen(state=state), None, 3))
+        page = look.orders_page(Chosen(state=state), None, 3)
         look.orders_page(Chosen(state=state, account="acc-1"), page[-1][0] if page else None, 3)
     for chosen in (
         Chosen(month="2026-10"),
@@ -123,7 +123,7 @@ def look_at_orders(look):
         look.orders_page(chosen, None, 50)
     look.orders_received(NOW_MS), look.waiting(), look.accounts_with_due_orders("", 5), look.standing()
     for reason in {order.reason for order in look.orders(None, None, 100)}:
-        (page := look.waiting_page(reason, None, 1))
+        page = look.waiting_page(reason, None, 1)
         look.waiting_page(reason, (page[-1][1].received_ms, page[-1][0]) if page else None, 5)
     for order in look.orders(None, None, 100):
         look.usage_entry(order.ref), look.entries_of(order.ref), look.annex(order.box, order.epoch, order.seq)
@@ -161,7 +161,7 @@ def look_at_the_rest(look):
         ChosenBoxes(agent=""),
         ChosenBoxes(agent="1.4.0"),
     ):
-        (page := look.boxes_page(chosen, None, 1))
+        page = look.boxes_page(chosen, None, 1)
         look.boxes_page(chosen, (page[0].heard_ms, page[0].box) if page else None, 5)
     look.heard_since(NOW_MS), look.alarms(5), look.alarms_since(NOW_MS + 1), look.alarms_page("", None, 2)
     look.alarms_page("kind-0", 3, 2), look.open_requests()
