@@ -54,9 +54,7 @@ class _Recording:
             except Exception as error:
                 call.answer = type(error).__name__
                 raise
-            return (
-                iter(call.answer) if isinstance(call.answer, list) and _is_iterator(method) else call.answer
-            )
+            return iter(call.answer) if _gives_one_by_one(method) else call.answer
 
         return called
 
