@@ -79,9 +79,16 @@ class PostgresConnection:
         self.raw = raw
 
     def execute(self, sql: str, values: Sequence[Any] = (), /) -> Found:
-        """Run one statement."""
+        """Run one statement.
+
+        Raises:
+            StorageError: a value is none that its column can keep, such as a text with U+0000.
+        """
         said = spelled(sql, bare=not values)
-        return self.raw.execute(said.text, said.bind(values))
+        try:
+            return self.raw.execute(said.text, said.bind(values))
+        except psycopg.DataError as error:
+            raise StorageError(f"the database cannot keep that: {error}") from error
 
     def executemany(self, sql: str, many: Iterable[Sequence[Any]], /) -> Found:
         """Run one statement for each row of values, in one trip to the server."""

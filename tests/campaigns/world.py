@@ -124,6 +124,9 @@ class TornStore:
     def write(self, work: Callable[[Any], T]) -> T:
         return self._store.write(lambda tx: work(TornTx(tx, self._writes)))
 
+    def write_beside(self, work: Callable[[Any], T]) -> T:
+        return self._store.write_beside(lambda tx: work(TornTx(tx, self._writes)))
+
 
 @dataclass
 class Line:
