@@ -28,7 +28,9 @@ MAX_SUBMISSION = 256 * 1024
 """Bytes of one submission; a box sends what fits."""
 MAX_ENVELOPES = 100
 
-Name = Annotated[str, Meta(min_length=1, max_length=64)]
+NO_NUL = r"^[^\x00]*\Z"
+"""What texts are made of: not every database can keep U+0000."""
+Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=NO_NUL)]
 Hash = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Position = Annotated[int, Meta(ge=1, le=2**53)]
@@ -142,7 +144,7 @@ class Heartbeat(_Message, frozen=True, tag="heartbeat"):
     last_seq: Count
     last_hash: Hash
     sent_ms: Milliseconds
-    agent: Annotated[str, Meta(max_length=32)]
+    agent: Annotated[str, Meta(max_length=32, pattern=NO_NUL)]
 
 
 class Enrolled(Struct, frozen=True, forbid_unknown_fields=True):
@@ -185,7 +187,7 @@ class Offer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_
     version: Position
     kind: Literal["film", "game"]
     mode: Literal["rent", "buy", "subscription"]
-    title: Annotated[str, Meta(min_length=1, max_length=200)]
+    title: Annotated[str, Meta(min_length=1, max_length=200, pattern=NO_NUL)]
     genre: Name | None
     price_cents: Cents
     currency: Currency

@@ -53,7 +53,23 @@ def _installations_over_postgres():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Installation, "create", classmethod(over_postgres))
+        engines.watch_opened(patch)
         yield
+
+
+@pytest.fixture(autouse=engines.OVER_POSTGRES)
+def _nothing_is_left_on_the_server(_installations_over_postgres):
+    """A test's stores are closed and its databases dropped, whatever it left."""
+    with engines.tidied():
+        yield
+
+
+def pytest_collection_modifyitems(items):
+    """What is about SQLite's own file is left out when the run is over PostgreSQL."""
+    if engines.OVER_POSTGRES:
+        for item in items:
+            for mark in item.iter_markers("sqlite"):
+                item.add_marker(pytest.mark.skip(reason=f"SQLite only: {mark.kwargs['why']}"))
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,11 @@ import shutil
 import sqlite3
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
@@ -21,13 +24,15 @@ from psycopg import sql
 from headend.analytics.postgres import SCHEMA as ANALYTICS
 from headend.billing.postgres import SCHEMA as BILLING
 from headend.console.postgres import SCHEMA as CONSOLE
-from headend.kit.engine import Place
-from headend.kit.postgres import connect
+from headend.kit.engine import ENGINE_COLUMNS, Connection, Place, is_url
+from headend.kit.postgres import PostgresConnection, PostgresStorage, connect
 from headend.kit.postgres_schema import Schema, migrate
 
 SCHEMAS = {"billing": BILLING, "analytics": ANALYTICS, "console": CONSOLE}
 OVER_POSTGRES = os.environ.get("TEST_ENGINE") == "postgresql"
 _numbers = itertools.count(1)
+_made: set[str] = set()
+_opened: list[PostgresStorage] = []
 
 
 @cache
@@ -62,12 +67,6 @@ def _started() -> str:
 
 def database(name: str) -> str:
     """The URL of a database of the server."""
-    return psycopg.conninfo.make_conninfo(server(), dbname=name) if "://" not in server() else _named(name)
-
-
-def _named(name: str) -> str:
-    from urllib.parse import urlsplit, urlunsplit
-
     return urlunsplit(urlsplit(server())._replace(path=f"/{name}"))
 
 
@@ -79,6 +78,7 @@ def make(name: str, template: str = "template0") -> str:
                 sql.Identifier(name), sql.Identifier(template)
             )
         )
+    _made.add(name)
     return database(name)
 
 
@@ -86,8 +86,9 @@ def make(name: str, template: str = "template0") -> str:
 def _template(side: str) -> str:
     name = f"template_{side}_{os.getpid()}"
     schema: Schema = SCHEMAS[side]
-    with connect(make(name)) as raw:
-        migrate(raw, schema)
+    with connect(make(name)) as opened:
+        migrate(opened, schema)
+    _made.discard(name)  # it stays as long as the server
     return name
 
 
@@ -98,8 +99,6 @@ def fresh(side: str) -> str:
 
 def drop(url: str) -> None:
     """Remove a database with whoever is still connected to it."""
-    from urllib.parse import urlsplit
-
     name = urlsplit(url).path.lstrip("/")
     with psycopg.connect(server(), autocommit=True) as admin:
         admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
@@ -110,13 +109,156 @@ def place(side: str, path: Path) -> Place:
     return fresh(side) if OVER_POSTGRES else path
 
 
+# --- what tests ask of a database beside its store's own doors
+REFUSED = (sqlite3.IntegrityError, psycopg.IntegrityError)
+"""What a database raises that refuses a change, for pytest.raises."""
+OVERWRITE = "TRUNCATE {0} CASCADE" if OVER_POSTGRES else "INSERT OR REPLACE INTO {0} SELECT * FROM {0}"
+"""A way to change rows that is neither UPDATE nor DELETE by name, of the engine that the run is over."""
+OUTSIDE = ("sqlite_", "_sqlite_", "migrations")
+"""Tables of the engine itself, and of who has migrated."""
+
+
+def where(store) -> Place:
+    """The file or the address of an opened store."""
+    storage = getattr(store, "storage", None) or store._storage
+    return storage.url if isinstance(storage, PostgresStorage) else storage.path
+
+
+@contextmanager
+def raw(place: Place) -> Iterator[Connection]:
+    """A connection of its own, past the store; each statement is a transaction unless one is begun."""
+    if is_url(place):
+        with connect(str(place)) as opened:
+            yield PostgresConnection(opened)
+        return
+    assert Path(place).exists(), "sqlite would make a new file"
+    opened = sqlite3.connect(place, isolation_level=None)
+    opened.row_factory = sqlite3.Row
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def over_sqlite(connection) -> bool:
+    return isinstance(connection, sqlite3.Connection)
+
+
 def tables(connection) -> list[str]:
-    """The names of a database's tables, parts of a week left out."""
-    if isinstance(connection, sqlite3.Connection):
-        found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    """The names of a database's tables, parts of a week and the engine's own left out."""
+    if over_sqlite(connection):
+        found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY 1")
     else:
         found = connection.execute(
             "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition "
-            "AND relnamespace = current_schema()::regnamespace AND relname <> 'migrations'"
+            "AND relnamespace = current_schema()::regnamespace ORDER BY 1"
         )
+    return [row[0] for row in found if not row[0].startswith(OUTSIDE)]
+
+
+def columns(connection) -> dict[str, set[str]]:
+    """The names of each table's columns, without those that only an engine needs."""
+    return {
+        table: {name for name in columns_of(connection, table) if name not in ENGINE_COLUMNS}
+        for table in tables(connection)
+    }
+
+
+def columns_of(connection, table: str) -> list[str]:
+    """The names of a table's columns in their order."""
+    if over_sqlite(connection):
+        return [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+    found = connection.execute(
+        "SELECT attname FROM pg_attribute WHERE attrelid = CAST(? AS regclass) AND attnum > 0 "
+        "AND NOT attisdropped ORDER BY attnum",
+        (table,),
+    )
     return [row[0] for row in found]
+
+
+def contents(connection) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of every table, each table's in an order of their own."""
+    return {
+        table: sorted((tuple(row) for row in connection.execute(f"SELECT * FROM {table}")), key=repr)
+        for table in tables(connection)
+    }
+
+
+def dump(place: Place) -> str:
+    """Everything that stands in a database, as text: bytes as hex too."""
+    with raw(place) as connection:
+        found = contents(connection)
+    lines = [f"{table}: {row!r}" for table, rows in found.items() for row in rows]
+    held = {value for rows in found.values() for row in rows for value in row if isinstance(value, bytes)}
+    return "\n".join([*lines, *sorted(value.decode("latin-1") for value in held)])
+
+
+def unguard(connection, *only: str) -> None:
+    """Take the guards off some tables (or all), as somebody with the database in hand could."""
+    if over_sqlite(connection):
+        found = connection.execute("SELECT name, tbl_name FROM sqlite_master WHERE type = 'trigger'")
+        for name, table in found.fetchall():
+            if not only or table in only:
+                connection.execute(f"DROP TRIGGER {name}")
+        return
+    for table in only or tables(connection):
+        connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+
+
+def copied(place: Place, target: Path) -> Place:
+    """A database as it stands now, in a new place: what a restored backup is."""
+    if is_url(place):
+        cut(place)
+        name = f"test_copy_{os.getpid()}_{next(_numbers)}"
+        return make(name, urlsplit(str(place)).path.lstrip("/"))
+    with raw(place) as connection:
+        connection.execute("VACUUM INTO ?", (str(target),))
+    return target
+
+
+def cut(place: Place) -> None:
+    """End every connection to a PostgreSQL database from the server's end, as when its users are killed."""
+    with raw(place) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+
+def on_disk(place: Place) -> bytes:
+    """Every byte of a database file and its log after the log has been emptied into it.
+
+    What a PostgreSQL server keeps in its files until it vacuums is told in docs/postgresql.md; there the
+    rows that can be read are taken for the bytes.
+    """
+    if is_url(place):
+        return dump(place).encode("utf-8", "surrogateescape")
+    path = Path(place)
+    with raw(path) as connection:
+        assert connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0, "somebody reads"
+    return b"".join(file.read_bytes() for file in sorted(path.parent.glob(f"{path.name}*")))
+
+
+# --- nothing is left behind
+def watch_opened(patch) -> None:
+    """Take note of every storage that this process opens on PostgreSQL from now on."""
+    begin = PostgresStorage.__init__
+
+    def noted(self, *args) -> None:
+        begin(self, *args)
+        _opened.append(self)
+
+    patch.setattr(PostgresStorage, "__init__", noted)
+
+
+@contextmanager
+def tidied() -> Iterator[None]:
+    """Close the storages that are opened inside and were left open, and drop the databases made inside."""
+    open_before, made_before = len(_opened), set(_made)
+    yield
+    for storage in _opened[open_before:]:
+        storage.close()
+    del _opened[open_before:]
+    for name in _made - made_before:
+        drop(database(name))
+        _made.discard(name)

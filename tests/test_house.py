@@ -8,7 +8,6 @@ import os
 import pkgutil
 import re
 import shutil
-import sqlite3
 import subprocess
 import sys
 import tomllib
@@ -29,6 +28,7 @@ from headend.disclosure import TABLE
 from headend.installation import Installation
 from headend.kit.http import RefusedError
 from shared.field_register import declared, declared_columns, places
+from tests import engines
 from tests.builders import SETTINGS
 
 PACKAGES = (box_agent, headend, shared, simulator)
@@ -253,14 +253,8 @@ def installation(tmp_path_factory):
 
 @pytest.mark.parametrize("side", ["billing", "analytics", "console"])
 def test_the_register_declares_exactly_the_columns_that_there_are(installation, side):
-    connection = sqlite3.connect(installation.database(side))
-    names = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
-    columns = {
-        name: {row[1] for row in connection.execute(f"PRAGMA table_info({name})")}
-        for name in names
-        if not name.startswith(("sqlite_", "_sqlite_"))
-    }
-    connection.close()
+    with engines.raw(installation.place(side)) as connection:
+        columns = engines.columns(connection)
     assert {name: set(fields) for name, fields in declared_columns(side).items()} == columns
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from headend.analytics.sql import SqlDesk, SqlStore, added_up
 from headend.analytics.store import Contribution, Counted, StoredDirectory, WeekState
-from headend.kit import postgres_weeks
 from headend.kit.engine import Connection
 from headend.kit.postgres import PostgresStorage
 from headend.kit.postgres_schema import SEALED_KEYS, Migration, Schema
+from headend.kit.postgres_weeks import Weeks
 from headend.kit.shelf import Shelf, TableShelf
 from shared.weeks import Week
 
@@ -45,13 +45,17 @@ _ADD = (
 class PostgresDesk(SqlDesk):
     """`ReleaseDesk` over one connection."""
 
+    def __init__(self, connection: Connection, weeks: Weeks) -> None:
+        super().__init__(connection)
+        self._weeks = weeks
+
     def drop_counters(self, week: Week) -> None:
         """Forget the week's exact sums: the file that held them is removed."""
-        postgres_weeks.drop(self._connection, "counters", str(week))
+        self._weeks.drop(self._connection, ("counters",), str(week))
 
     def drop_nonces(self, week: Week) -> None:
         """Forget which tokens of the week were spent, likewise."""
-        postgres_weeks.drop(self._connection, "spent", str(week))
+        self._weeks.drop(self._connection, ("spent",), str(week))
 
 
 class PostgresStore(SqlStore):
@@ -73,7 +77,7 @@ class PostgresStore(SqlStore):
         self.storage.weeks.open(connection, WEEKLY, week)
 
     def _desk(self, connection: Connection | None = None) -> SqlDesk:
-        return PostgresDesk(connection or self.storage.read())
+        return PostgresDesk(connection or self.storage.read(), self.storage.weeks)
 
     def _count(self, connection: Connection, contributions: list[Contribution]) -> list[Counted]:
         """Spend each token, then add up what was first; the week's state cannot change beside."""

@@ -55,7 +55,9 @@ class SqlDesk:
 
     def counters(self, week: Week) -> list[Counter]:
         """The exact sums of the week."""
-        rows = self._connection.execute("SELECT * FROM counters WHERE week = ?", (str(week),))
+        rows = self._connection.execute(
+            "SELECT * FROM counters WHERE week = ? ORDER BY measure, cell", (str(week),)
+        )
         return [Counter(row["measure"], row["cell"], row["amount"], row["rest"]) for row in rows]
 
     def accepted(self, week: Week) -> dict[str, int]:

@@ -18,7 +18,6 @@ from headend.billing.rows import Account, ChainEnd, Entry
 from headend.billing.sql import SqlBillingTx
 from headend.billing.sql_books import columns, found
 from headend.billing.store import BillingTx
-from headend.kit import postgres_weeks
 from headend.kit.engine import Connection
 from headend.kit.postgres import PostgresStorage, PostgresTransaction
 from headend.kit.postgres_schema import SEALED_KEYS, Migration, Schema
@@ -139,8 +138,9 @@ class PostgresBillingTx(SqlBillingTx):
             engine.weeks.open(self._db, WEEKLY, week)
 
     def forget_tokens(self, week: str) -> None:
-        for table in WEEKLY:
-            postgres_weeks.drop(self._db, table, week)
+        engine = self._engine
+        if isinstance(engine, PostgresStorage):
+            engine.weeks.drop(self._db, WEEKLY, week)
 
 
 class PostgresBilling:

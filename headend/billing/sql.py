@@ -357,6 +357,9 @@ class SqlBillingTx(SqlBooksTx, SqlForgettingTx, SqlListsTx, SqlFleetTx):
         return self._one(bytes, "SELECT envelope FROM directories WHERE week = ?", week)
 
     def raise_alarm(self, alarm: Alarm, evidence: bytes | None) -> bool:
+        told = "SELECT alarm FROM alarms WHERE kind = ? AND box = ? AND account = ? AND detail = ?"
+        if self._one(int, told, alarm.kind, alarm.box, alarm.account, alarm.detail) is not None:
+            return False  # to try would take a number on PostgreSQL
         cursor = self._db.execute(
             f"INSERT INTO alarms ({columns(Alarm)}, evidence) VALUES (?, ?, ?, ?, ?, ?) "
             "ON CONFLICT DO NOTHING",

@@ -12,7 +12,7 @@ import ipaddress
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, g, redirect, request, url_for
+from flask import Blueprint, Response, abort, g, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from headend.console.access import Signed, Stranger
@@ -108,6 +108,7 @@ class Guard:
         g.signed = g.cookie = None
         self._check_transport()
         _check_query()
+        _check_texts()
         if request.endpoint == STATIC:
             return None
         g.signed = self._recognise()
@@ -197,6 +198,13 @@ def _check_query() -> None:
     arguments = request.args.to_dict()
     if len(arguments) > MAX_ARGUMENTS or any(len(k) + len(v) > MAX_ARGUMENT for k, v in arguments.items()):
         raise TooManyArgumentsError("The address asks for more than a page takes.")
+
+
+def _check_texts() -> None:
+    """No text of a person's has U+0000, which not every database keeps; BadRequest ends the request."""
+    said = (request.path, *request.args.values(), *request.form.values())
+    if any("\0" in text for text in said):
+        abort(HTTPStatus.BAD_REQUEST)
 
 
 def _path() -> str:

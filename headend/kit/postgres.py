@@ -12,7 +12,7 @@ a pooler stands between. So pgbouncer may pool transactions.
 
 import logging
 import threading
-import weakref
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -79,9 +79,16 @@ class PostgresConnection:
         self.raw = raw
 
     def execute(self, sql: str, values: Sequence[Any] = (), /) -> Found:
-        """Run one statement."""
+        """Run one statement.
+
+        Raises:
+            StorageError: a value is none that its column can keep, such as a text with U+0000.
+        """
         said = spelled(sql, bare=not values)
-        return self.raw.execute(said.text, said.bind(values))
+        try:
+            return self.raw.execute(said.text, said.bind(values))
+        except psycopg.DataError as error:
+            raise StorageError(f"the database cannot keep that: {error}") from error
 
     def executemany(self, sql: str, many: Iterable[Sequence[Any]], /) -> Found:
         """Run one statement for each row of values, in one trip to the server."""
@@ -117,12 +124,6 @@ class PostgresLook(PostgresConnection):
         except psycopg.OperationalError as error:
             raise StorageError(str(error)) from error
 
-    def __del__(self) -> None:
-        # It belongs to one thread, and goes with it; there is no connection if none could be made.
-        raw = getattr(self, "raw", None)
-        if raw is not None:
-            raw.close()
-
     def executemany(self, sql: str, many: Iterable[Sequence[Any]], /) -> Found:  # noqa: ARG002
         """Never.
 
@@ -130,6 +131,17 @@ class PostgresLook(PostgresConnection):
             ReadOnlyError: always.
         """
         raise ReadOnlyError("a look cannot write")
+
+
+class _Held:
+    """A look in a thread's hands; when the thread has ended the next one that begins gets it."""
+
+    def __init__(self, look: PostgresLook, free: deque[PostgresLook]) -> None:
+        self.look = look
+        self._free = free
+
+    def __del__(self) -> None:
+        self._free.append(self.look)
 
 
 class PostgresTransaction(PostgresConnection):
@@ -188,7 +200,8 @@ class PostgresStorage:
         self.weeks = Weeks()
         self._writers: dict[bool, psycopg.Connection[Any]] = {}
         self._local = threading.local()
-        self._looks: weakref.WeakSet[PostgresLook] = weakref.WeakSet()
+        self._looks: list[PostgresLook] = []
+        self._free: deque[PostgresLook] = deque()
         self._lock = threading.Lock()
 
     # --- writing
@@ -269,11 +282,17 @@ class PostgresStorage:
     # --- reading
     def read(self) -> Connection:
         """This thread's own connection, which refuses to write."""
-        look: PostgresLook | None = getattr(self._local, "look", None)
-        if look is None:
-            look = self._local.look = PostgresLook(self.url)
-            with self._lock:
-                self._looks.add(look)
+        held: _Held | None = getattr(self._local, "held", None)
+        if held is None:
+            held = self._local.held = _Held(self._look(), self._free)
+        return held.look
+
+    def _look(self) -> PostgresLook:
+        with suppress(IndexError):
+            return self._free.popleft()
+        look = PostgresLook(self.url)
+        with self._lock:
+            self._looks.append(look)
         return look
 
     def stream(self, connection: Connection, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:

@@ -4,6 +4,7 @@ A part is made beside its table and then attached, since that lets everybody els
 """
 
 import re
+import weakref
 from typing import Final
 
 from headend.kit.engine import Connection
@@ -31,10 +32,14 @@ def part_of(table: str, week: str) -> str:
 
 
 class Weeks:
-    """Which weeks' parts this process has seen standing."""
+    """Which weeks' parts this process has seen standing.
+
+    One that is made is not taken to stand before another transaction has seen it: its own may fail.
+    """
 
     def __init__(self) -> None:
         self._seen: set[tuple[str, str]] = set()
+        self._made: dict[tuple[str, str], weakref.ref[Connection]] = {}
 
     def open(self, connection: Connection, tables: tuple[str, ...], week: str) -> None:
         """Make a week's parts if they do not stand yet, in the transaction of `connection`.
@@ -49,22 +54,28 @@ class Weeks:
     def _open(self, connection: Connection, table: str, week: str) -> None:
         part = part_of(table, week)
         if _stands(connection, part):
-            self._seen.add((table, week))
+            made = self._made.pop((table, week), None)
+            if made is None or made() is not connection:
+                self._seen.add((table, week))
+            else:
+                self._made[table, week] = made
             return
         # Two may come at once; the second finds it standing when the first has committed.
         connection.execute("SELECT pg_advisory_xact_lock(1398030932, 5)")
         if not _stands(connection, part):
             connection.execute(f"CREATE TABLE {part} (LIKE {table} INCLUDING ALL)")
             connection.execute(f"ALTER TABLE {table} ATTACH PARTITION {part} FOR VALUES IN ('{week}')")
+            self._made[table, week] = weakref.ref(connection)
 
+    def drop(self, connection: Connection, tables: tuple[str, ...], week: str) -> None:
+        """Drop a week's parts with all that is in them.
 
-def drop(connection: Connection, table: str, week: str) -> None:
-    """Drop a week's part with all that is in it.
-
-    Raises:
-        NoWeekError: it is no week.
-    """
-    connection.execute(f"DROP TABLE IF EXISTS {part_of(table, week)}")
+        Raises:
+            NoWeekError: it is no week.
+        """
+        for table in tables:
+            connection.execute(f"DROP TABLE IF EXISTS {part_of(table, week)}")
+            self._seen.discard((table, week))
 
 
 def _stands(connection: Connection, part: str) -> bool:

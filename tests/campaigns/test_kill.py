@@ -55,6 +55,7 @@ def test_an_order_is_whole_or_not_there_wherever_its_writing_is_cut_off(life: st
     assert "0 faults" in campaign("--life", life, "--at", points_at)
 
 
+@pytest.mark.sqlite(why="its settings")
 @pytest.mark.parametrize("name", ["journal_mode", "synchronous"])
 def test_the_writing_connections_sync_before_they_answer(tmp_path: Path, name: str) -> None:
     """Kill -9 is not power loss: that a commit is on the disk is this setting's doing (2 is FULL)."""
@@ -67,6 +68,7 @@ def test_the_writing_connections_sync_before_they_answer(tmp_path: Path, name: s
     box.park()
 
 
+@pytest.mark.sqlite(why="its connections are watched")
 def test_an_order_is_acknowledged_after_its_commit(tmp_path: Path, points: list[str]) -> None:
     store = billing_store(tmp_path)
     box = SigningBox(store).enrolled()

@@ -12,12 +12,13 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from headend.billing import accounts, exports, orders
+from headend.billing.engines import open_store
 from headend.billing.formats.registry import format_named
 from headend.billing.refusals import EquivocationError, ForkError
 from headend.billing.rows import Account
-from headend.billing.sqlite import SqliteBilling
-from headend.billing.store import BillingTx
+from headend.billing.store import BillingStore, BillingTx
 from shared.named import Acknowledgement, Delivery, Evidence, Order, encode, payload_hash
+from tests import engines
 from tests.builders import (
     CATALOGUE_KEY,
     DAY,
@@ -114,7 +115,7 @@ class TornTx:
 class TornStore:
     """The store, whose transactions break off."""
 
-    def __init__(self, store: SqliteBilling, writes: int) -> None:
+    def __init__(self, store: BillingStore, writes: int) -> None:
         self._store, self._writes = store, writes
 
     def read(self) -> BillingTx:
@@ -122,6 +123,9 @@ class TornStore:
 
     def write(self, work: Callable[[Any], T]) -> T:
         return self._store.write(lambda tx: work(TornTx(tx, self._writes)))
+
+    def write_beside(self, work: Callable[[Any], T]) -> T:
+        return self._store.write_beside(lambda tx: work(TornTx(tx, self._writes)))
 
 
 @dataclass
@@ -275,18 +279,24 @@ class World:
     def crash(self) -> None:
         """The process is killed: what lies on the disk at this moment is all that the next one finds."""
         old, self.lives = self.store, self.lives + 1
+        place = engines.where(old)
+        if engines.is_url(place):
+            engines.cut(place)
+            self.store = open_store(place)
+            old.close()
+            return
         folder = self.folder / str(self.lives)
         folder.mkdir()
         for suffix in ("", "-wal"):
-            path = old.storage.path.with_name(f"billing.db{suffix}")
+            path = place.with_name(f"billing.db{suffix}")
             if path.exists():
                 shutil.copy(path, folder / path.name)
-        self.store = SqliteBilling(folder / "billing.db")
+        self.store = open_store(folder / "billing.db")
         old.close()
 
     def restart(self) -> None:
         self.store.close()
-        self.store = SqliteBilling(self.store.storage.path)
+        self.store = open_store(engines.where(self.store))
 
 
 def tampered(envelope: bytes, place: int, bit: int) -> bytes:

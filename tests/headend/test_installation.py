@@ -1,11 +1,12 @@
 import os
-import sqlite3
+from contextlib import contextmanager
 
 import pytest
 from click.testing import CliRunner
 
 from headend.__main__ import main
 from headend.installation import SETTINGS, Installation, InstallationError, Settings
+from tests import engines
 
 
 def settings(**changes):
@@ -77,6 +78,7 @@ def test_one_process_holds_the_installation(tmp_path):
     os.close(made.lock())
 
 
+@pytest.mark.sqlite(why="the backup copies its files; a server has a backup of its own")
 def test_a_backup_with_its_keys_is_the_same_installation_elsewhere(tmp_path):
     folder, passphrase = tmp_path / "a", tmp_path / "pass"
     passphrase.write_text("correct horse\n")
@@ -89,6 +91,7 @@ def test_a_backup_with_its_keys_is_the_same_installation_elsewhere(tmp_path):
     run("reconcile", tmp_path / "b")
 
 
+@pytest.mark.sqlite(why="the backup copies its files; a server has a backup of its own")
 def test_a_backup_holds_no_key_that_is_not_encrypted(tmp_path):
     folder, passphrase = tmp_path / "a", tmp_path / "pass"
     passphrase.write_text("correct horse")
@@ -128,16 +131,26 @@ def test_a_simulated_installation_is_stamped_in_every_database(tmp_path):
         ("analytics", ("release", "list")),
         ("console", ("operator", "list")),
     ):
-        swapped = tmp_path / "real" / f"{side}.db"
-        kept = swapped.read_bytes()
-        for ending in ("-wal", "-shm"):
-            swapped.with_name(swapped.name + ending).unlink(missing_ok=True)
-        database = sqlite3.connect(tmp_path / "a" / f"{side}.db")
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        database.close()
-        swapped.write_bytes((tmp_path / "a" / f"{side}.db").read_bytes())
-        assert "simulated" in run(*words, tmp_path / "real", code=1), side
-        swapped.write_bytes(kept)
+        kept = Installation(tmp_path / "real").place(side)
+        theirs = engines.copied(Installation(tmp_path / "a").place(side), tmp_path / f"{side}.db")
+        with swapped(side, kept, theirs):
+            assert "simulated" in run(*words, tmp_path / "real", code=1), side
+
+
+@contextmanager
+def swapped(side, kept, theirs):
+    """Have another database where one was: in the file's place, or by the settings' word."""
+    if engines.is_url(kept):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(f"HEADEND_{side.upper()}_DATABASE", theirs)
+            yield
+        return
+    aside = kept.rename(kept.with_suffix(".kept"))
+    for ending in ("-wal", "-shm"):
+        kept.with_name(kept.name + ending).unlink(missing_ok=True)
+    theirs.rename(kept)
+    yield
+    aside.rename(kept)
 
 
 def test_a_directory_is_published_once_and_shown_as_it_was(tmp_path):

@@ -1,6 +1,5 @@
 """What has been erased is gone from the database file itself, on request and when its period is over."""
 
-import sqlite3
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,6 +12,7 @@ from headend.billing.retention import forget_due
 from shared import dsse
 from shared.named import read_chained
 from shared.weeks import Month
+from tests import engines
 from tests.builders import DAY, NOW_MS, SigningBox, billing_store, offer
 from tests.promises.needles import Needles
 
@@ -54,21 +54,13 @@ def secrets_of(box):
 
 
 def on_disk(store):
-    """Every byte of the database and of its log, after a checkpoint that empties the log into it."""
-    connection = sqlite3.connect(store.storage.path)
-    busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-    connection.close()
-    assert busy == 0
-    path = store.storage.path
-    log = path.with_name(path.name + "-wal")
-    return path.read_bytes() + (log.read_bytes() if log.exists() else b"")
+    return engines.on_disk(engines.where(store))
 
 
 def linked(store):
     """Rows of any table that name the title or its offer together with the account or one of its boxes."""
-    look = store.storage.read()
-    tables = [name for (name,) in look.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
-    rows = [(table, str(tuple(row))) for table in tables for row in look.execute(f"SELECT * FROM {table}")]
+    found = engines.contents(store.storage.read())
+    rows = [(table, str(row)) for table, held in found.items() for row in held]
     return {table for table, row in rows if ("own-film" in row or TITLE in row) and table not in SOLD}
 
 

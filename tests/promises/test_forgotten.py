@@ -1,8 +1,9 @@
 """What was counted is forgotten: after a week's release no counter, spent token or key of it stands."""
 
-import sqlite3
-
 import pytest
+
+from headend.installation import Installation
+from tests import engines
 
 pytestmark = [pytest.mark.promise, pytest.mark.journey]
 
@@ -10,10 +11,8 @@ WEEK = "2026-W41"
 
 
 def rows(town, table):
-    database = sqlite3.connect(f"file:{town.folder / 'analytics.db'}?mode=ro", uri=True)
-    found = database.execute(f"SELECT count(*) FROM {table} WHERE week = ?", (WEEK,)).fetchone()[0]
-    database.close()
-    return found
+    with engines.raw(Installation(town.folder).place("analytics")) as database:
+        return database.execute(f"SELECT count(*) FROM {table} WHERE week = ?", (WEEK,)).fetchone()[0]
 
 
 def test_the_week_was_released_and_its_counters_and_spent_tokens_are_gone(town):
@@ -29,8 +28,6 @@ def test_what_was_sealed_for_the_week_can_be_opened_by_nobody_any_more(town):
 
 
 def test_no_table_of_analytics_has_a_row_for_each_fragment(town):
-    database = sqlite3.connect(f"file:{town.folder / 'analytics.db'}?mode=ro", uri=True)
-    tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    columns = {column[1] for table in tables for column in database.execute(f"PRAGMA table_info({table})")}
-    database.close()
+    with engines.raw(Installation(town.folder).place("analytics")) as database:
+        columns = set().union(*engines.columns(database).values())
     assert not columns & {"address", "ip", "box", "account", "received_ms", "arrived_ms", "body"}

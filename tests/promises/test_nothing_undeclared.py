@@ -1,7 +1,6 @@
 """What the register does not declare cannot be recorded on the box, sent, or stored."""
 
 import json
-import sqlite3
 
 import msgspec
 import pytest
@@ -16,6 +15,7 @@ from shared import directory, named, totals
 from shared.anonymous import Fragment
 from shared.directory import BadDirectoryError, describe
 from shared.register import Grid, UndeclaredError, profile, profile_names
+from tests import engines
 from tests.builders import SETTINGS
 from tests.headend.analytics.builders import WEEK, fragment_request, make_town, over, token
 
@@ -134,10 +134,8 @@ def test_analytics_counts_no_cell_value_or_measure_that_is_not_declared(town, fr
 @pytest.mark.parametrize("side", SIDES)
 def test_a_database_with_an_undeclared_column_is_not_opened(installation, side):
     table = {"billing": "orders", "analytics": "counters", "console": "operators"}[side]
-    connection = sqlite3.connect(installation.database(side))
-    connection.execute(f"ALTER TABLE {table} ADD COLUMN seen_by_advertiser TEXT")
-    connection.commit()
-    connection.close()
+    with engines.raw(installation.place(side)) as connection:
+        connection.execute(f"ALTER TABLE {table} ADD COLUMN seen_by_advertiser TEXT")
     with pytest.raises(UndeclaredColumnError, match=f"{side}.{table}: seen_by_advertiser"):
         open_headend(installation)
 

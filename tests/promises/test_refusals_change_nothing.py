@@ -1,13 +1,14 @@
 """Bad input gets a clear, typed refusal, is counted by its name, and changes nothing."""
 
 import json
-import sqlite3
 import time
 
 import pytest
 import requests
 
+from headend.installation import Installation
 from simulator.processes import wait_until
+from tests import engines
 
 pytestmark = [pytest.mark.promise, pytest.mark.journey]
 
@@ -56,12 +57,10 @@ def contents(folder):
     """Everything in billing's and analytics' tables, but for the counts of refusals."""
     found = {}
     for side in ("billing", "analytics"):
-        database = sqlite3.connect(f"file:{folder / f'{side}.db'}?mode=ro", uri=True)
-        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        for table in tables:
-            if table not in OWN_BOOKKEEPING:
-                found[side, table] = database.execute(f"SELECT * FROM {table}").fetchall()
-        database.close()
+        with engines.raw(Installation(folder).place(side)) as database:
+            found[side] = engines.contents(database)
+        for table in OWN_BOOKKEEPING:
+            found[side].pop(table, None)
     return found
 
 
@@ -91,9 +90,8 @@ def test_what_was_counted_survives_a_restart(installation):
     requests.post(installation.headend.url + "/billing/v1/chain", b"x", timeout=30)
 
     def stored():
-        database = sqlite3.connect(f"file:{installation.headend.folder / 'billing.db'}?mode=ro", uri=True)
-        rows = dict(database.execute("SELECT name, n FROM tally"))
-        database.close()
+        with engines.raw(Installation(installation.headend.folder).place("billing")) as database:
+            rows = {row[0]: row[1] for row in database.execute("SELECT name, n FROM tally")}
         return rows.get("wrong-content-type") == 1
 
     wait_until(stored, "the tally", 10)

@@ -1,8 +1,9 @@
 """Asking again gives the same release; it never changes and never gets fresh noise."""
 
-import sqlite3
-
 import pytest
+
+from headend.installation import Installation
+from tests import engines
 
 pytestmark = [pytest.mark.promise, pytest.mark.journey]
 
@@ -18,8 +19,7 @@ def test_drawing_again_gives_the_same_bytes(town):
 
 
 def test_the_database_refuses_to_change_or_forget_a_release(town):
-    database = sqlite3.connect(town.folder / "analytics.db")
-    for change in ("UPDATE releases SET manifest = x'00'", "DELETE FROM releases", "DELETE FROM budget"):
-        with pytest.raises(sqlite3.IntegrityError):
+    place = Installation(town.folder).place("analytics")
+    for change in ("UPDATE releases SET week = '2026-W01'", "DELETE FROM releases", "DELETE FROM budget"):
+        with engines.raw(place) as database, pytest.raises(engines.REFUSED):
             database.execute(change)
-    database.close()

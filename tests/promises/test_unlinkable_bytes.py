@@ -2,17 +2,18 @@
 
 import base64
 import re
-import sqlite3
 import zlib
 
 import pytest
 
 from headend.analytics.keys import AnalyticsKeys
+from headend.installation import Installation
 from headend.kit.shelf import FolderShelf
 from shared.anonymous import FRAGMENT_SIZE
 from shared.bhttp import decode_request
 from shared.ohttp import OhttpError
 from shared.weeks import Week
+from tests import engines
 from tests.promises.needles import Needles
 
 pytestmark = pytest.mark.promise
@@ -37,17 +38,14 @@ SHORTEST_TITLE = 8
 
 def identities(folder):
     """Every value of billing's that names a box, an account, an order, a title or a token request."""
-    database = sqlite3.connect(f"file:{folder / 'billing.db'}?mode=ro", uri=True)
     values = set()
-    for table, columns in IDENTITIES.items():
-        for column in columns:
-            for (value,) in database.execute(
-                f"SELECT DISTINCT {column} FROM {table} WHERE {column} NOT NULL AND {column} <> ''"
-            ):
-                if column == "title" and len(value) < SHORTEST_TITLE:
-                    continue  # a title such as "Sports" is also a genre's name
-                values |= spellings(value)
-    database.close()
+    with engines.raw(Installation(folder).place("billing")) as database:
+        for table, columns in IDENTITIES.items():
+            for column in columns:
+                for (value,) in database.execute(f"SELECT DISTINCT {column} FROM {table}"):
+                    if not value or (column == "title" and len(value) < SHORTEST_TITLE):
+                        continue  # a title such as "Sports" is also a genre's name
+                    values |= spellings(value)
     return values
 
 
@@ -66,8 +64,8 @@ def spellings(value):
 
 def at_rest(folder):
     """All bytes of the analytics side, its releases too."""
-    files = [*folder.glob("analytics.db*"), *(folder / "releases").glob("*")]
-    return b"".join(path.read_bytes() for path in sorted(files))
+    stored = engines.on_disk(Installation(folder).place("analytics"))
+    return stored + b"".join(path.read_bytes() for path in sorted((folder / "releases").glob("*")))
 
 
 def taped(tape):

@@ -142,7 +142,7 @@ class Town:
 
 def make_setup(folder: Path, clock: ManualClock, **changes: object) -> Setup:
     setup = Setup(
-        database=place("analytics", folder / "analytics.db"),
+        database=changes.get("database") or place("analytics", folder / "analytics.db"),
         archive=folder / "releases",
         keys=folder / "keys" / "analytics",
         clock=clock,

@@ -18,6 +18,7 @@ from headend.analytics.store import Spending, WeekState
 from shared.dsse import public_to_text
 from shared.register import Measure, profile, register_hash
 from shared.weeks import Week
+from tests import engines
 from tests.headend.analytics.builders import WEEK, Town, closed, make_town, over
 
 
@@ -162,9 +163,9 @@ def test_a_failure_while_drawing_changes_nothing(due_town: Town, monkeypatch: py
 def restored(town: Town, folder: Path) -> Town:
     """A town whose database is one of before the release, beside the archive of after it."""
     folder.mkdir()
-    town.side.store.storage.backup_to(folder / "analytics.db")
+    copy = engines.copied(town.setup.database, folder / "analytics.db")
     town.side.release(WEEK)
-    other = make_town(folder, archive=town.setup.database.parent / "releases", keys=town.setup.keys)
+    other = make_town(folder, database=copy, archive=town.setup.archive, keys=town.setup.keys)
     other.clock.advance_to(closed())
     return other
 
@@ -211,8 +212,10 @@ PROGRAM = textwrap.dedent(
     from pathlib import Path
     from datetime import datetime
     from headend.analytics import release as room
-    from tests.headend.analytics.builders import WEEK, closed, make_town
-    town = make_town(Path(sys.argv[1]))
+    from tests import engines
+from tests.headend.analytics.builders import WEEK, closed, make_town
+    place = sys.argv[3]
+    town = make_town(Path(sys.argv[1]), database=place if "://" in place else Path(place))
     town.clock.advance_to(closed())
     if sys.argv[2] == "hang":
         import time
@@ -227,18 +230,17 @@ PROGRAM = textwrap.dedent(
 )
 
 
-def run_apart(folder: Path, how: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(folder), how], stdout=subprocess.PIPE, text=True, cwd=Path.cwd()
-    )
+def run_apart(town: Town, folder: Path, how: str) -> subprocess.Popen[str]:
+    words = [sys.executable, "-c", PROGRAM, str(folder), how, str(town.setup.database)]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=Path.cwd())
 
 
 def test_two_processes_that_race_draw_once(due_town: Town, tmp_path: Path) -> None:
     due_town.side.store.close()
-    runs = [run_apart(tmp_path, "draw") for _ in range(3)]
+    runs = [run_apart(due_town, tmp_path, "draw") for _ in range(3)]
     answers = {run.communicate(timeout=60)[0] for run in runs}
     assert len(answers) == 1
-    again = make_town(tmp_path)
+    again = make_town(tmp_path, database=due_town.setup.database)
     assert len(again.side.store.spendings()) == 3
     assert [release.manifest.hex() + "\n" for release in again.side.store.releases()] == list(answers)
     again.side.close()
@@ -248,7 +250,7 @@ def test_a_release_killed_while_drawing_leaves_nothing_and_can_be_drawn_again(
     due_town: Town, tmp_path: Path
 ) -> None:
     before = due_town.rows()
-    run = run_apart(tmp_path, "hang")
+    run = run_apart(due_town, tmp_path, "hang")
     assert run.stdout is not None
     assert run.stdout.readline() == "drawing\n"
     os.kill(run.pid, signal.SIGKILL)

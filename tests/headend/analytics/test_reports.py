@@ -2,7 +2,6 @@ import csv
 import hashlib
 import io
 import re
-import sqlite3
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from headend.installation import Installation
 from shared.register import profile
 from shared.weeks import Week
 from shared.words import words_of
+from tests import engines
 from tests.builders import SETTINGS, visit
 from tests.headend.analytics.builders import WEEK, Town
 from tests.headend.analytics.releases import genre, noisy, table
@@ -290,15 +290,16 @@ def test_a_report_of_a_week_without_release_is_refused_and_changes_nothing(
 
 def test_notes_of_what_was_handed_out_cannot_be_changed_or_taken_away(folder: Path, tmp_path: Path) -> None:
     run("report", str(folder), "--to", str(tmp_path / "out"))
-    connection = sqlite3.connect(Installation(folder).database("analytics"))
     for statement in (
         "DELETE FROM disclosures",
         "UPDATE disclosures SET recipient = 'somebody else'",
-        "INSERT OR REPLACE INTO disclosures SELECT * FROM disclosures",
+        engines.OVERWRITE.format("disclosures"),
     ):
-        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        with (
+            engines.raw(Installation(folder).place("analytics")) as connection,
+            pytest.raises(engines.REFUSED, match="append-only"),
+        ):
             connection.execute(statement)
-    connection.close()
 
 
 def test_popularity_on_the_terminal_tells_ties_changes_and_both_figures(folder: Path) -> None:

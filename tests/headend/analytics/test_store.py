@@ -1,4 +1,4 @@
-import sqlite3
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +14,8 @@ from headend.analytics.store import (
 from headend.kit.storage import connect, immediate
 from shared.field_register import declared
 from shared.weeks import Week
-from tests.headend.analytics.builders import WEEK, Town, closed, make_setup, make_town, over
+from tests import engines
+from tests.headend.analytics.builders import WEEK, Town, closed, make_town, over
 
 
 def ready_town(town: Town) -> Town:
@@ -29,37 +30,36 @@ def ready_town(town: Town) -> Town:
 @pytest.mark.parametrize("table", ["releases", "budget", "directories"])
 @pytest.mark.parametrize(
     "attack",
-    ["UPDATE {0} SET week = week", "DELETE FROM {0}", "INSERT OR REPLACE INTO {0} SELECT * FROM {0}"],
+    ["UPDATE {0} SET week = week", "DELETE FROM {0}", engines.OVERWRITE],
 )
 def test_what_is_append_only_cannot_be_changed_by_anybody(town: Town, table: str, attack: str) -> None:
     ready_town(town).side.release(WEEK)
     before = town.rows()
-    connection = connect(town.setup.database, checkpoints=False)
-    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+    with (
+        engines.raw(town.setup.database) as connection,
+        pytest.raises(engines.REFUSED, match="append-only"),
+    ):
         connection.execute(attack.format(table))
-    connection.close()
     assert town.rows() == before
 
 
 def test_every_table_is_declared_with_exactly_its_columns(town: Town) -> None:
-    connection = town.side.store.storage.read()
-    tables = {
-        row["name"]: {column["name"] for column in connection.execute(f"PRAGMA table_info({row['name']})")}
-        for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        if not row["name"].startswith(("sqlite_", "_sqlite"))
+    assert engines.columns(town.side.store.storage.read()) == {
+        name: set(entry.fields) for name, entry in declared("analytics").items()
     }
-    assert tables == {name: set(entry.fields) for name, entry in declared("analytics").items()}
 
 
-def test_a_database_of_another_installation_is_refused(town: Town) -> None:
+def test_a_database_of_another_installation_is_refused(town: Town, tmp_path: Path) -> None:
     for change in ({"simulated": False}, {"first_week": WEEK.plus(1)}):
         with pytest.raises(WrongInstallationError):
-            make_town(town.setup.database.parent, **change)
+            make_town(tmp_path, database=town.setup.database, **change)
 
 
-def test_the_same_installation_opens_again(town: Town) -> None:
-    make_town(town.setup.database.parent).side.close()
-    assert make_setup(town.setup.database.parent, town.clock).simulated
+def test_the_same_installation_opens_again(town: Town, tmp_path: Path) -> None:
+    town.publish()
+    again = make_town(tmp_path, database=town.setup.database)
+    assert again.side.store.directory(WEEK) == town.side.store.directory(WEEK)
+    again.side.close()
 
 
 def test_another_directory_for_the_week_is_refused(town: Town) -> None:
@@ -94,6 +94,7 @@ def test_a_week_that_is_not_done_cannot_be_forgotten(open_town: Town) -> None:
     assert open_town.rows() == before
 
 
+@pytest.mark.sqlite(why="what is left in its file")
 def test_forgetting_overwrites_nonces_and_counters_in_the_file(open_town: Town) -> None:
     open_town.send_genre(3)
     nonce = open_town.rows()["spent"][0][1]

@@ -9,6 +9,7 @@ from headend.billing.refusals import UnknownCodeError
 from headend.billing.rows import NotFoundError
 from headend.kit.http import MalformedError
 from shared.named import encode
+from tests import engines
 from tests.builders import CATALOGUE_KEY, DAY, NOW_MS, SigningBox, offer
 
 HEADER = "account,postal_area,zone,country,language\n"
@@ -51,7 +52,7 @@ def test_an_enrolment_not_signed_by_the_key_it_brings_is_refused(store):
 
 def test_the_code_itself_is_stored_nowhere(store):
     code = code_for(store)
-    assert code.encode() not in store.storage.path.read_bytes()
+    assert code.encode() not in engines.on_disk(engines.where(store))
 
 
 def test_a_code_for_an_account_or_box_that_does_not_exist_is_refused(store):

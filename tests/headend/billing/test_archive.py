@@ -11,6 +11,7 @@ from headend.billing import accounts, disputes
 from headend.billing import credits as corrections
 from headend.billing.archive import NOBODY, TABLES, Extras, archive
 from headend.billing.documents.document import Seller
+from headend.billing.engines import open_store
 from headend.billing.erasure import erase
 from headend.billing.exports import close_batch
 from headend.billing.invoices import raise_month
@@ -18,7 +19,6 @@ from headend.billing.rating import Reason
 from headend.billing.requests import receive_request
 from headend.billing.rows import DisputeState, NotFoundError, OrderState, RequestKind
 from headend.billing.sellers import set_seller
-from headend.billing.sqlite import SqliteBilling
 from headend.billing.wording import LANGUAGES, words_of
 from headend.cli.rights import account_archive
 from headend.disclosure import Kind, Purpose, Recipient
@@ -309,7 +309,7 @@ def test_an_account_without_anything_gets_its_archive_too(tmp_path):
 
 def test_the_command_writes_the_file(tmp_path):
     made = Installation.create(tmp_path / "a", SETTINGS)
-    store = SqliteBilling(made.database("billing"))
+    store = open_store(made.place("billing"))
     store.write(lambda tx: tx.add_account(account()))
     box = SigningBox(store).enrolled()
     box.submit(box.order())

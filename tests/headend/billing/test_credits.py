@@ -1,6 +1,5 @@
 """Corrections: credit notes whole, partial and per line, and disputes with their deadlines."""
 
-import sqlite3
 from dataclasses import replace
 
 import pytest
@@ -13,6 +12,7 @@ from headend.billing.invoices import raise_month
 from headend.billing.reconcile import reconcile
 from headend.billing.rows import DisputeState, NotFoundError, OrderState
 from shared.weeks import Month
+from tests import engines
 from tests.builders import DAY, NOW_MS, SigningBox, billing_store, offer, promotion
 
 BILLED_MS = NOW_MS + 30 * DAY
@@ -102,13 +102,14 @@ def test_what_is_not_on_the_bill_cannot_be_credited(house):
 def test_the_database_itself_refuses_credits_beyond_the_bill(house):
     store, _, bill = house
     credit(store, bill.number, None)
-    connection = sqlite3.connect(store.storage.path)
-    with pytest.raises(sqlite3.IntegrityError, match="never add up to more"):
+    with (
+        engines.raw(engines.where(store)) as connection,
+        pytest.raises(engines.REFUSED, match="never add up to more"),
+    ):
         connection.execute(
             "INSERT INTO invoices SELECT 'CRN-2026-000009', 'credit-note', number, account, country, zone, "
             "language, month, currency, issued_ms, 1, 1, 0, 0 FROM invoices WHERE kind = 'invoice'"
         )
-    connection.close()
 
 
 def test_looking_at_a_credit_note_first_stores_nothing_and_takes_no_number(house):

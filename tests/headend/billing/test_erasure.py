@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from headend.billing import disputes, erasure, proofs
 from headend.billing.checker import Taken, Verdict, check_folder
+from headend.billing.engines import open_store
 from headend.billing.erasure import Ground, erase, plan_erasure, told
 from headend.billing.exports import close_batch, write_batch
 from headend.billing.formats.registry import formats
@@ -17,7 +18,6 @@ from headend.billing.proving import prove
 from headend.billing.reconcile import reconcile
 from headend.billing.retention import forget_due
 from headend.billing.rows import NotFoundError, OrderState
-from headend.billing.sqlite import SqliteBilling
 from headend.billing.wording import LANGUAGES, words_of
 from headend.cli.rights import account_erase
 from headend.disclosure import Kind
@@ -246,7 +246,7 @@ def test_every_language_has_the_same_keys_and_words_every_reason():
 
 def test_the_command_plans_and_erases(tmp_path):
     made = Installation.create(tmp_path / "a", SETTINGS)
-    store = SqliteBilling(made.database("billing"))
+    store = open_store(made.place("billing"))
     store.write(lambda tx: tx.add_account(account()))
     store.close()
     command = [str(tmp_path / "a"), "acc-1", "--who", "alice"]

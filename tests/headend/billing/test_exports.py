@@ -1,7 +1,6 @@
 import csv
 import hashlib
 import io
-import sqlite3
 import tarfile
 import tracemalloc
 from collections import Counter
@@ -32,6 +31,7 @@ from headend.cli.export import export
 from headend.disclosure import DisclosureError
 from shared import dsse
 from shared.weeks import Month
+from tests import engines
 from tests.builders import DAY, NOW_MS, SigningBox, billing_store
 
 KEY = Ed25519PrivateKey.generate()
@@ -319,13 +319,10 @@ def test_there_are_three_formats_and_no_other(store):
 # --- what has changed since it was closed
 def tamper(store, *statements):
     """Change the books past their guards, as somebody with the file could."""
-    with sqlite3.connect(store.storage.path) as connection:
-        guards = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
-        for (name,) in guards:
-            connection.execute(f"DROP TRIGGER {name}")
+    with engines.raw(engines.where(store)) as connection:
+        engines.unguard(connection)
         for statement in statements:
             connection.execute(statement)
-    connection.close()
 
 
 @pytest.mark.parametrize("name", ["jsonl", "csv", "ubl"])

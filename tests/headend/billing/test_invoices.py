@@ -1,4 +1,3 @@
-import sqlite3
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from headend.billing.reconcile import reconcile
 from headend.billing.rows import OrderState
 from shared.clock import to_ms
 from shared.weeks import Month
+from tests import engines
 from tests.builders import DAY, HOUR, NOW_MS, SigningBox, account, billing_store, offer
 
 OCTOBER, NOVEMBER = Month(2026, 10), Month(2026, 11)
@@ -133,7 +133,6 @@ def test_an_entry_that_does_not_balance_is_refused(store):
 
 def test_the_database_itself_refuses_to_unbalance_or_edit_the_books(store, box):
     place(box, 0)
-    connection = sqlite3.connect(store.storage.path)
     for change in (
         "UPDATE entries SET account = 'x'",
         "DELETE FROM entries",
@@ -151,9 +150,8 @@ def test_the_database_itself_refuses_to_unbalance_or_edit_the_books(store, box):
             "unbilled,usage,0,0,0,0,'another','h' FROM entries"
         ),
     ):
-        with pytest.raises(sqlite3.IntegrityError):
+        with engines.raw(engines.where(store)) as connection, pytest.raises(engines.REFUSED):
             connection.execute(change)
-    connection.close()
 
 
 def test_the_subscriber_sees_the_title_where_its_offer_may_show_it_and_while_the_annex_stands(store, box):
@@ -169,11 +167,10 @@ def test_the_subscriber_sees_the_title_where_its_offer_may_show_it_and_while_the
 
 RAISING = """
 import sys
-from pathlib import Path
+from headend.billing.engines import open_store
 from headend.billing.invoices import raise_month
-from headend.billing.sqlite import SqliteBilling
 from shared.weeks import Month
-store = SqliteBilling(Path(sys.argv[1]))
+store = open_store(sys.argv[1])
 sys.stdin.readline()
 print(raise_month(store, Month(2026, 10), int(sys.argv[2])))
 store.close()
@@ -187,7 +184,7 @@ def test_numbers_are_gapless_and_nobody_is_billed_twice_when_processes_bill_at_o
         store.write(lambda tx, name=name: tx.add_account(account(name)))
         box = SigningBox(store, account=name).enrolled()
         box.submit(box.order())
-    command = [sys.executable, "-c", RAISING, str(store.storage.path), str(THIRD_OF_NOVEMBER)]
+    command = [sys.executable, "-c", RAISING, str(engines.where(store)), str(THIRD_OF_NOVEMBER)]
     running = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)
     ]
@@ -271,6 +268,7 @@ def test_an_order_of_three_months_ago_is_billed_however_late_it_comes(store, box
     assert (bill.month, bill.lines[0].late, bill.lines[0].placed_ms) == ("2027-01", True, NOW_MS)
 
 
+@pytest.mark.sqlite(why="counts the steps of its virtual machine")
 def test_finding_the_next_accounts_to_bill_reads_their_orders_only(tmp_path):
     """Else a month costs its orders squared, which shows with a million of them only."""
     store = billing_store(tmp_path)

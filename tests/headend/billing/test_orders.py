@@ -245,3 +245,15 @@ def test_loss_doubling_and_reordering_never_lose_or_double_an_order(tmp_path_fac
     assert (sums.received, sums.not_yet_due, sums.not_yet_due_cents) == (6, 6, 6 * 499)
     assert GOOD.pin_verified
     store.close()
+
+
+@pytest.mark.parametrize("field", ["offer", "promotion"])
+def test_a_text_with_a_zero_character_is_stored_as_it_came_and_holds_up_nothing(store, box, field):
+    """Not every database keeps U+0000; what is authentic and in sequence is taken whatever it says."""
+    odd = {"promotion": "autumn", "promotion_version": 1, field: "film\0one"}
+    assert box.submit(box.order(**odd), box.order()).ack == 2
+    assert (box.stored(1).state, store.read().link(box.box, 1, 1).kind) == (
+        OrderState.SUSPENDED,
+        "unreadable",
+    )
+    assert box.stored(2).state is OrderState.RATED

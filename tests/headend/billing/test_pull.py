@@ -1,5 +1,4 @@
 import hashlib
-import sqlite3
 import tarfile
 from io import BytesIO
 
@@ -19,6 +18,7 @@ from headend.cli.export import key as key_command
 from headend.disclosure import DisclosureError, Kind, Purpose, Recipient
 from headend.kit.http import Tally
 from shared.weeks import Month
+from tests import engines
 from tests.builders import DAY, NOW_MS
 
 KEY = Ed25519PrivateKey.generate()
@@ -236,12 +236,9 @@ def test_a_format_that_there_is_not_is_told(client, bearer, name):
 
 
 def change(store, statement):
-    connection = sqlite3.connect(store.storage.path)
-    with connection:
-        for guard in ("entries_no_update", "entries_no_delete"):
-            connection.execute(f"DROP TRIGGER {guard}")
+    with engines.raw(engines.where(store)) as connection:
+        engines.unguard(connection, "entries")
         connection.execute(statement)
-    connection.close()
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv", "ubl"])
@@ -281,8 +278,7 @@ def test_a_key_is_told_once_and_only_its_hash_is_stored(store):
     assert key == "stbx_" + "AQEB" * 10 + "AQE"
     (stored,) = store.read().export_keys()
     assert stored.key_hash == receivers.key_hash(key)
-    dump = "\n".join(sqlite3.connect(store.storage.path).iterdump())
-    assert key.removeprefix("stbx_") not in dump
+    assert key.removeprefix("stbx_") not in engines.dump(engines.where(store))
     assert audit(store, "export key created") == [("command line", "erp", "billing system: read acknowledge")]
 
 

@@ -1,4 +1,3 @@
-import sqlite3
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -20,6 +19,7 @@ from headend.installation import Installation
 from headend.kit.jobs import Jobs
 from shared.clock import ManualClock, to_ms
 from shared.weeks import Month
+from tests import engines
 from tests.builders import DAY, HOUR, NOW, NOW_MS, SETTINGS, SigningBox, account, billing_store, offer
 
 ZONE = ZoneInfo("Europe/Amsterdam")
@@ -315,15 +315,13 @@ def test_later_books_are_untouched_and_still_guarded(store, box):
     assert [row["account"] for row in books(store)] == ["", "", "acc-1"]
     (entry,) = store.read().entries(3, 3)
     assert entry_hash(entry) == entry.hash
-    connection = sqlite3.connect(store.storage.path)
     for change in (
         "UPDATE entries SET account = '', ref = '', text = '', proof = '' WHERE entry = 3",
         "UPDATE entries SET account = 'somebody' WHERE entry = 1",
         "DELETE FROM entries WHERE entry = 1",
     ):
-        with pytest.raises(sqlite3.IntegrityError):
+        with engines.raw(engines.where(store)) as connection, pytest.raises(engines.REFUSED):
             connection.execute(change)
-    connection.close()
 
 
 def test_a_longer_tax_period_holds_old_books_and_a_shorter_one_frees_none_early(store, box):

@@ -51,6 +51,7 @@ def test_a_sum_that_went_wrong_is_told_by_a_recount(store):
     assert len(recounted(store.read())) == 2
 
 
+@pytest.mark.sqlite(why="an older version's file")
 def test_an_older_database_gets_the_same_sums(store, tmp_path):
     box = live(store)
     kept = {

@@ -20,6 +20,7 @@ from headend.installation import Installation
 from headend.kit.chain import GENESIS, follow
 from headend.kit.side import Attachment, Download, Page, PagePart, Visit
 from headend.kit.storage import Connection, connect
+from tests import engines
 from tests.builders import SETTINGS
 from tests.headend.console.conftest import Stage, Visitor, batch, side
 
@@ -30,8 +31,7 @@ def tamper(stage: Stage, *statements: str) -> None:
     """Change the audit as somebody with the file in hand could, past the triggers."""
 
     def work(database: Connection) -> None:
-        for (name,) in database.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
-            database.execute(f"DROP TRIGGER {name}")
+        engines.unguard(database)
         for statement in statements:
             database.execute(statement)
 
@@ -262,11 +262,9 @@ def test_the_command_says_that_the_chain_holds(folder: Path) -> None:
 
 
 def test_the_command_ends_with_one_if_a_line_is_broken(folder: Path) -> None:
-    database = sqlite3.connect(folder / "console.db")
-    database.execute("DROP TRIGGER audit_no_update")
-    database.execute("UPDATE audit SET operator = 'eve'")
-    database.commit()
-    database.close()
+    with engines.raw(Installation(folder).place("console")) as database:
+        engines.unguard(database, "audit")
+        database.execute("UPDATE audit SET operator = 'eve'")
     done = run("audit", "verify", str(folder))
     assert done.exit_code == 1
     assert "line 1 is broken" in done.output

@@ -1,8 +1,6 @@
 """Forms, headers, transport, downloads: what the console lets in and out."""
 
-import sqlite3
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from werkzeug.test import TestResponse
@@ -12,7 +10,8 @@ from headend.console.side import OWN_PATHS, PathTakenError, make_console
 from headend.console.sql import WrongStampError
 from headend.console.store import Action, AuditLine
 from headend.kit.side import Deed, Done, PagePart
-from headend.kit.storage import Storage, StorageError
+from headend.kit.storage import StorageError
+from tests import engines
 from tests.headend.console.conftest import MakeStage, Stage, side
 
 CSP = (
@@ -197,9 +196,9 @@ def test_every_page_says_when_the_installation_is_simulated(
 
 
 def test_a_database_keeps_its_stamp(stage: Stage) -> None:
-    path: Path = stage.console.store._storage.path
+    place = engines.where(stage.console.store)
     with pytest.raises(WrongStampError):
-        make_console(path, replace(stage.console._frame.settings, simulated=True))
+        make_console(place, replace(stage.console._frame.settings, simulated=True))
 
 
 def test_the_audit_can_be_added_to_and_nothing_else(stage: Stage) -> None:
@@ -209,12 +208,12 @@ def test_the_audit_can_be_added_to_and_nothing_else(stage: Stage) -> None:
     for statement in (
         "UPDATE audit SET operator = 'z'",
         "DELETE FROM audit",
-        "INSERT OR REPLACE INTO audit VALUES (1, 1, 'z', 'looked', '', '', '', '')",
+        engines.OVERWRITE.format("audit"),
         "UPDATE audit_about SET account = 'z'",
         "DELETE FROM audit_about",
-        "INSERT OR REPLACE INTO audit_about SELECT account, at_ms, line FROM audit_about",
+        engines.OVERWRITE.format("audit_about"),
     ):
-        with pytest.raises((sqlite3.IntegrityError, StorageError), match="append-only"):
+        with pytest.raises((*engines.REFUSED, StorageError), match="append-only"):
             stage.console.store._storage.write(lambda db, sql=statement: db.execute(sql))
     assert stage.audit() == before
 
@@ -237,9 +236,17 @@ def test_a_database_that_fails_is_told_without_its_own_words(
         raise StorageError("the disk is closed")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Storage, "write", broken)
+        patch.setattr(type(stage.console.store._storage), "write", broken)
         answer = alice.get("/orders")
     assert answer.status_code == 503
     assert "nothing was changed" in answer.text
     assert "closed" not in answer.text
     assert_guarded(answer)
+
+
+def test_a_text_with_a_zero_character_is_not_understood_and_nothing_is_written(stage: Stage) -> None:
+    alice, before = stage.signed_in("alice"), len(stage.audit())
+    for path in ("/account?account=a%00b", "/a%00b"):
+        assert alice.get(path).status_code == 400
+    assert stage.visitor().post("/sign-in", name="a\0b", password="x").status_code == 400
+    assert len(stage.audit()) == before

@@ -11,6 +11,7 @@ import pytest
 from headend.console.entrance import SignInRefusedError
 from headend.console.lockout import ADDRESS_LIMIT
 from headend.console.passwords import hash_password, make_password
+from tests import engines
 from tests.headend.console.conftest import PASSWORD, MakeStage, Stage
 
 MINUTE = timedelta(minutes=1)
@@ -73,7 +74,7 @@ def test_an_unknown_name_is_not_written_down_since_it_may_be_a_password(stage: S
     stage.visitor().sign_in("hunter2-hunter2", "x")
     assert stage.audit()[-1][:2] == ("(unknown name)", "sign-in refused")
     stage.console.store.close()
-    assert b"hunter2" not in stage.console.store._storage.path.read_bytes()
+    assert b"hunter2" not in engines.on_disk(engines.where(stage.console.store))
 
 
 def test_after_five_failures_the_right_password_is_refused_for_fifteen_minutes(stage: Stage) -> None:

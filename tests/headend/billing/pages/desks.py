@@ -20,6 +20,7 @@ from headend.kit.jobs import Slot
 from headend.kit.side import Attachment, Done, Page
 from shared.clock import from_ms
 from shared.weeks import Month
+from tests import engines
 from tests.builders import (
     CATALOGUE_KEY,
     DAY,
@@ -75,7 +76,7 @@ class Office:
 
     def everything(self) -> str:
         """What stands in the database, to see that a preview changes none of it."""
-        return "\n".join(self.store.storage.read().iterdump())
+        return engines.dump(engines.where(self.store))
 
 
 def fields(html: str, path: str) -> dict[str, str]:

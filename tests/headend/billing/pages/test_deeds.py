@@ -9,6 +9,7 @@ from headend.billing.exports import close_batch
 from headend.billing.receivers import holder
 from headend.billing.rows import DisputeState, OrderState
 from headend.kit.side import Done, Page
+from tests import engines
 from tests.builders import DAY
 from tests.headend.billing.pages.desks import (
     LATER_MS,
@@ -304,7 +305,7 @@ def test_a_batch_that_does_not_follow_the_one_before_does_not_verify(office):
     closed(office)
 
     def tamper(db):
-        db.execute("DROP TRIGGER batches_no_update")
+        engines.unguard(db, "batches")
         db.execute(f"UPDATE batches SET hash = '{'2' * 64}' WHERE batch = 1")
 
     office.store.storage.write(tamper)
@@ -342,8 +343,7 @@ def test_what_was_tampered_with_does_not_verify(office, sql, verdict):
     closed(office)
 
     def tamper(db):
-        for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-            db.execute(f"DROP TRIGGER {row[0]}")
+        engines.unguard(db)
         db.execute(sql)
 
     office.store.storage.write(tamper)

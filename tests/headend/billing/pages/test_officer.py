@@ -16,6 +16,7 @@ from headend.billing.requests import BadRequestError
 from headend.billing.retention import record
 from headend.billing.rows import NotFoundError, RequestState
 from headend.kit.side import Done, Page
+from tests import engines
 from tests.builders import DAY, NOW_MS, SigningBox, visit
 
 ZONE = ZoneInfo("Europe/Amsterdam")
@@ -193,7 +194,7 @@ def test_a_line_of_the_audit_that_somebody_changed_is_named(desk):
     desk.store.write(lambda tx: tx.add_audit(NOW_MS, "erin", "looked after", "acc-1", ""))
 
     def tamper(connection) -> None:
-        connection.execute("DROP TRIGGER audit_no_update")
+        engines.unguard(connection, "audit")
         connection.execute("UPDATE audit SET who = 'mallory' WHERE line = 2")
 
     desk.store.storage.write(tamper)

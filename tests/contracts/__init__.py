@@ -1,0 +1,1 @@
+"""What every engine of a store must do alike."""

@@ -1,0 +1,31 @@
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests import engines
+
+
+@pytest.fixture(scope="session")
+def server() -> str:
+    """A PostgreSQL; it may be missing on somebody's own machine, never where the tests decide."""
+    try:
+        return engines.server()
+    except Exception as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"no PostgreSQL can be started here: {error}")
+
+
+@pytest.fixture
+def fresh(server: str) -> Iterator[object]:
+    """Makes databases, which are dropped afterwards."""
+    made: list[str] = []
+
+    def make(side: str) -> str:
+        made.append(engines.fresh(side))
+        return made[-1]
+
+    yield make
+    for url in made:
+        engines.drop(url)
