@@ -70,7 +70,7 @@ def alarms(patient: Patient) -> Answer:
 def audit(patient: Patient, side: str) -> Answer:
     """The audit's lines hang together by their hashes: the newest, or thoroughly all."""
     rows = _lines(patient, side)
-    wrong = _first_wrong(rows)
+    wrong = _first_wrong(rows, whole=patient.thorough or len(rows) < TAIL)
     if wrong is not None:
         return broken(
             f"line {wrong} of {side}'s audit was changed, taken away or slipped in",
@@ -79,10 +79,10 @@ def audit(patient: Patient, side: str) -> Answer:
     return fine(f"{len(rows)} lines of {side}'s audit hang together")
 
 
-def _first_wrong(rows: list[Row]) -> int | None:
-    """The number of the first line that does not follow; where not all are here, the first is believed."""
+def _first_wrong(rows: list[Row], *, whole: bool) -> int | None:
+    """The number of the first line that does not follow; of a tail the first line is believed."""
     number, before = 0, chain.GENESIS
-    if rows and rows[0][0] > 1:
+    if not whole:
         number, before = rows[0][0], rows[0][-1]
         rows = rows[1:]
     for row in rows:

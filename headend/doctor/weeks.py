@@ -65,19 +65,29 @@ JOBS: dict[str, tuple[str, Due]] = {
 
 def next_slot(patient: Patient, job: str) -> Slot:
     """The first slot of a job that is not recorded as done."""
-    side, due = JOBS[job]
+    _, due = JOBS[job]
+    return due(patient, _done(patient, job))
+
+
+def _done(patient: Patient, job: str) -> str | None:
+    side, _ = JOBS[job]
     done: dict[str, str] = dict(patient.rows(side, "SELECT job, max(slot) FROM job_runs GROUP BY job"))
-    return due(patient, done.get(job))
+    return done.get(job)
+
+
+def _due(patient: Patient, job: str) -> datetime:
+    """When the first turn that was missed was due: a daily job itself goes on with today's."""
+    last = _done(patient, job)
+    if last is not None and JOBS[job][1] is _daily:
+        return day_slot(last, from_ms(0), patient.installation.zone).due
+    return next_slot(patient, job).due
 
 
 def jobs(patient: Patient) -> Answer:
     """No job is late."""
     now = patient.now
-    late = {
-        job: now - slot.due
-        for job, (side, _) in JOBS.items()
-        if patient.has(side) and (slot := next_slot(patient, job)).due < now - LATE
-    }
+    dues = {job: _due(patient, job) for job, (side, _) in JOBS.items() if patient.has(side)}
+    late = {job: now - due for job, due in dues.items() if due < now - LATE}
     if not late:
         return fine("no job is late")
     worst = max(late, key=lambda job: late[job])
@@ -96,7 +106,7 @@ def directories(patient: Patient) -> Answer:
     for week in wanted:
         if lacking := [side for side in sides if week not in found[side]]:
             return broken(
-                f"{' and '.join(lacking)} has no directory of {week}",
+                f"no directory of {week} at {' and '.join(lacking)}",
                 f"headend directory publish {patient.folder} {week}",
             )
         if len({held[week] for held in found.values()}) > 1:
