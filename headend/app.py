@@ -18,13 +18,10 @@ from pathlib import Path
 
 import msgspec
 from flask import Flask, Response, redirect
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from headend import directories
+from headend import directories, monitoring
 from headend.analytics.line import Line
 from headend.analytics.side import AnalyticsSide
 from headend.analytics.side import Setup as AnalyticsSetup
@@ -42,7 +39,6 @@ from headend.kit.runs import Run
 from headend.kit.side import Side
 from headend.kit.storage import StorageError
 from shared import dsse
-from shared.clock import to_ms
 from shared.directory import region_in
 from shared.system_clock import SystemClock
 from shared.weeks import Week
@@ -235,21 +231,6 @@ def spawn_release(folder: Path, week: Week) -> None:
         done.check_returncode()
 
 
-class _Samples(Collector):
-    """All sides' samples in the Prometheus form."""
-
-    def __init__(self, sides: list[Side]) -> None:
-        self._sides = sides
-
-    def collect(self) -> Iterable[Metric]:
-        families: dict[str, GaugeMetricFamily] = {}
-        for side in self._sides:
-            for name, labels, value in side.metrics():
-                family = families.setdefault(name, GaugeMetricFamily(name, name, labels=sorted(labels)))
-                family.add_metric([labels[key] for key in sorted(labels)], value)
-        return families.values()
-
-
 def create_app(headend: Headend) -> Flask:
     """The Flask application over the sides that were built."""
     app = Flask("headend", static_folder=None)
@@ -261,7 +242,7 @@ def create_app(headend: Headend) -> Flask:
     app.register_error_handler(RefusedError, problem)
     app.register_error_handler(StorageError, _storage_problem)
     app.register_error_handler(HTTPException, _http_problem)
-    _operations(app, headend, sides)
+    monitoring.watch(app, headend.installation, sides, headend.jobs)
     if headend.console is not None:
         app.add_url_rule("/", "front", lambda: redirect("/console/"))
     return app
@@ -275,32 +256,6 @@ def _storage_problem(error: StorageError) -> Response:
 def _http_problem(error: HTTPException) -> Response:
     status = HTTPStatus(error.code or 500)
     return problem_answer(status.phrase.lower().replace(" ", "-"), status, status.phrase)
-
-
-def _operations(app: Flask, headend: Headend, sides: list[Side]) -> None:
-    registry = CollectorRegistry()
-    registry.register(_Samples(sides))
-
-    @app.get("/healthz")
-    def healthz() -> Response:
-        return Response("ok\n", content_type="text/plain")
-
-    @app.get("/readyz")
-    def readyz() -> Response:
-        for side in sides:
-            side.ready()
-        due = headend.jobs.next_due()
-        body = {
-            "ready": True,
-            "simulated": headend.installation.settings.simulated,
-            "now_ms": to_ms(headend.installation.clock().now()),
-            "next_job_due_ms": None if due is None else to_ms(due),
-        }
-        return Response(msgspec.json.encode(body), content_type="application/json")
-
-    @app.get("/metrics")
-    def metrics() -> Response:
-        return Response(generate_latest(registry), content_type="text/plain; version=0.0.4")
 
 
 def served() -> Flask:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import sqlite_utils
 from sqlite_utils.migrations import Migrations
 
+from headend.kit.metering import GroupMeter
 from headend.kit.together import ClosedError, Together
 from shared.errors import StbError
 from shared.field_register import declared_columns
@@ -136,7 +137,9 @@ class Storage:
         migrate(path, migrations)
         self.path = path
         self._writer = connect(path, checkpoints=checkpoints)
-        self._together: Together[Work, Done] = Together(self._commit, GROUP_LIMIT)
+        self._together: Together[Work, Done] = Together(
+            self._commit, GROUP_LIMIT, GroupMeter(migrations.name)
+        )
         self._local = threading.local()
         self._readers: list[Connection] = []
         self._lock = threading.Lock()

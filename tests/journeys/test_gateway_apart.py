@@ -144,7 +144,7 @@ def test_it_serves_the_directory_and_nothing_of_the_other_sides(folder, gateway)
     stored = headend.analytics.store.directory(WEEK)
     headend.close()
     assert requests.get(f"{gateway.url}/analytics/directory/{WEEK}", timeout=5).content == stored.envelope
-    for path in ("/console/", "/billing/v1/catalogue", "/metrics", "/readyz"):
+    for path in ("/console/", "/billing/v1/catalogue", "/readyz"):
         assert requests.get(gateway.url + path, timeout=5).status_code == 404
 
 

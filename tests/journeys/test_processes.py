@@ -51,7 +51,7 @@ def test_the_front_door_tells_health_readiness_and_metrics(installation):
     url = installation.headend.url
     assert requests.get(f"{url}/healthz", timeout=5).text == "ok\n"
     assert requests.get(f"{url}/readyz", timeout=5).json()["simulated"] is True
-    assert "headend_ledger_sum 0.0" in requests.get(f"{url}/metrics", timeout=5).text
+    assert "headend_ledger_imbalance_cents 0.0" in requests.get(f"{url}/metrics", timeout=5).text
 
 
 def test_plain_http_is_not_offered_beyond_this_machine(installation):

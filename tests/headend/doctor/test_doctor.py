@@ -17,7 +17,8 @@ from headend.doctor.findings import fine
 from headend.doctor.patient import Patient as Looked
 from headend.installation import Installation
 from shared.system_clock import ClockSteerer
-from tests.headend.doctor.conftest import NOW, Patient
+from tests.headend.conftest import NOW
+from tests.headend.doctor.conftest import Patient
 
 ALWAYS = {"served", "billing.suspense", "billing.gaps", "billing.alarms"}
 """What is so of every copy: nobody serves it, and its boxes have something to tell."""
