@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import msgspec
-from flask import Flask, Response, redirect
+from flask import Flask, Response, redirect, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -231,9 +232,17 @@ def spawn_release(folder: Path, week: Week) -> None:
         done.check_returncode()
 
 
+class _App(Flask):
+    """Flask, but that its log tells of a request that failed no path: an id may stand in it."""
+
+    def log_exception(self, exc_info: Any) -> None:  # noqa: ANN401 (what Flask hands over)
+        """Log what failed, by the route's template."""
+        log.error("a request failed: %s %s", request.method, monitoring.route(), exc_info=exc_info)
+
+
 def create_app(headend: Headend) -> Flask:
     """The Flask application over the sides that were built."""
-    app = Flask("headend", static_folder=None)
+    app = _App("headend", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MOST_READ
     sides = headend.sides()
     for side in sides:

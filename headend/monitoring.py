@@ -3,6 +3,8 @@
 A scrape asks running sums and indexes, never a table's every row.
 """
 
+import logging
+import os
 import shutil
 from collections.abc import Iterable
 
@@ -13,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from headend.installation import Installation
 from headend.kit.jobs import Jobs
+from headend.kit.logs import REQUEST
 from headend.kit.metering import CONTENT_TYPE, RequestMeter, Sample, exposed, families, make_registry
 from headend.kit.side import Side
 from shared.clock import to_ms
@@ -21,6 +24,12 @@ from shared.system_clock import SystemClock
 UNMATCHED = "unmatched"
 """The route of a request that no route takes: what was asked for is nobody's label."""
 OPERATIONS = "operations"
+ANONYMOUS = "analytics"
+"""The side of whose requests nothing is logged."""
+ACCESS_VARIABLE = "HEADEND_ACCESS_LOG"
+REQUEST_ID_BYTES = 6
+
+access_log = logging.getLogger("headend.access")
 
 
 class _Samples(Collector):
@@ -93,22 +102,43 @@ def _sides_by_blueprint(sides: list[Side]) -> dict[str | None, str]:
 
 def _measure(app: Flask, meter: RequestMeter, side_of: dict[str | None, str]) -> None:
     clock = SystemClock()
+    is_logged = os.environ.get(ACCESS_VARIABLE) == "1"
+
+    def side() -> str:
+        return side_of.get(request.blueprint, OPERATIONS)
 
     @app.before_request
     def begin() -> None:
         g.begun = clock.monotonic()
+        REQUEST.set("" if side() == ANONYMOUS else os.urandom(REQUEST_ID_BYTES).hex())
         meter.begin()
 
     @app.after_request
     def answered(response: Response) -> Response:
-        rule = request.url_rule
-        side = side_of.get(request.blueprint, OPERATIONS)
-        route = rule.rule if rule is not None else UNMATCHED
         took = clock.monotonic() - g.begun
-        meter.answered(side, route, request.method, response.status_code, took)
+        meter.answered(side(), route(), request.method, response.status_code, took)
+        if is_logged and side() not in {ANONYMOUS, OPERATIONS}:
+            _log_access(side(), response.status_code, took)
         return response
 
     @app.teardown_request
     def end(_error: BaseException | None) -> None:
         if "begun" in g:
             meter.end()
+            REQUEST.set("")
+
+
+def route() -> str:
+    """The template of the route that takes the request: what may be told of where it went."""
+    return request.url_rule.rule if request.url_rule is not None else UNMATCHED
+
+
+def _log_access(side: str, status: int, took: float) -> None:
+    told = {
+        "side": side,
+        "route": route(),
+        "method": request.method,
+        "status": status,
+        "seconds": round(took, 4),
+    }
+    access_log.info("request", extra=told)

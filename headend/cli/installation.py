@@ -12,11 +12,21 @@ from headend import backup as backups
 from headend.app import ALL_SIDES, APART_VARIABLE, FOLDER_VARIABLE, SECURE_VARIABLE, SIDES_VARIABLE
 from headend.cli.common import folder_argument, json_option, opened, print_json, print_table, told
 from headend.installation import CATALOGUE_KEY, DIRECTORY_KEY, Installation, InstallationError, Settings
+from headend.kit.logs import FORMATS, log_config
 from headend.kit.process import wait_for_lock
+from headend.monitoring import ACCESS_VARIABLE
 from shared.register import profile_names
 from shared.system_clock import SteeredClock, SystemClock
 from shared.weeks import Week
 
+log_format_option = click.option(
+    "--log-format",
+    type=click.Choice(FORMATS),
+    default="text",
+    show_default=True,
+    envvar="HEADEND_LOG_FORMAT",
+    help="How the log is written to standard error.",
+)
 BLOCKING_THREADS = 24
 """Threads of the one worker; they mostly wait for the group commit, and a commit takes all that wait."""
 
@@ -81,8 +91,25 @@ def first_whole_week(now: datetime, zone: str) -> Week:
 @click.option("--sides", default=",".join(ALL_SIDES), show_default=True, help="Which sides to serve here.")
 @click.option("--behind-tls", is_flag=True, help="A proxy in front speaks TLS; cookies are marked secure.")
 @click.option("--gateway-apart", is_flag=True, help="Fragments are taken by `headend gateway`, not here.")
+@log_format_option
+@click.option(
+    "--access-log",
+    is_flag=True,
+    envvar=ACCESS_VARIABLE,
+    help="Log requests of the named line and the console; never those of the anonymous line.",
+)
 @told
-def serve(folder: Path, host: str, port: int, sides: str, *, behind_tls: bool, gateway_apart: bool) -> None:
+def serve(
+    folder: Path,
+    host: str,
+    port: int,
+    sides: str,
+    log_format: str,
+    *,
+    behind_tls: bool,
+    gateway_apart: bool,
+    access_log: bool,
+) -> None:
     """Serve an installation until it is stopped."""
     installation = Installation(folder)
     unknown = set(sides.split(",")) - set(ALL_SIDES)
@@ -95,7 +122,8 @@ def serve(folder: Path, host: str, port: int, sides: str, *, behind_tls: bool, g
     os.environ[SIDES_VARIABLE] = sides
     os.environ[SECURE_VARIABLE] = "1" if behind_tls else "0"
     os.environ[APART_VARIABLE] = "1" if gateway_apart else "0"
-    _serve("headend.app:served", "wsgi", (host, port), BLOCKING_THREADS)
+    os.environ[ACCESS_VARIABLE] = "1" if access_log else "0"
+    _serve("headend.app:served", "wsgi", (host, port), log_format, BLOCKING_THREADS)
 
 
 @click.command()
@@ -103,8 +131,9 @@ def serve(folder: Path, host: str, port: int, sides: str, *, behind_tls: bool, g
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8081, show_default=True)
 @click.option("--behind-tls", is_flag=True, help="A proxy in front speaks TLS and lets the relay alone in.")
+@log_format_option
 @told
-def gateway(folder: Path, host: str, port: int, *, behind_tls: bool) -> None:
+def gateway(folder: Path, host: str, port: int, log_format: str, *, behind_tls: bool) -> None:
     """Serve the anonymous line alone, in a process without Flask that takes about twice as many fragments.
 
     Serve the rest beside it with `headend serve --gateway-apart`.
@@ -112,7 +141,7 @@ def gateway(folder: Path, host: str, port: int, *, behind_tls: bool) -> None:
     _check_host(host, behind_tls=behind_tls)
     os.close(wait_for_lock(Installation(folder).gateway_lock))
     os.environ[FOLDER_VARIABLE] = str(folder.resolve())
-    _serve("headend.app:served_gateway", "rsgi", (host, port))
+    _serve("headend.app:served_gateway", "rsgi", (host, port), log_format)
 
 
 def _check_host(host: str, *, behind_tls: bool) -> None:
@@ -120,7 +149,9 @@ def _check_host(host: str, *, behind_tls: bool) -> None:
         raise click.ClickException("plain HTTP is for loopback only; put a TLS proxy in front")
 
 
-def _serve(target: str, interface: str, address: tuple[str, int], threads: int | None = None) -> None:
+def _serve(
+    target: str, interface: str, address: tuple[str, int], log_format: str, threads: int | None = None
+) -> None:
     from granian import Granian
     from granian.constants import Interfaces, RuntimeModes
 
@@ -132,6 +163,7 @@ def _serve(target: str, interface: str, address: tuple[str, int], threads: int |
         workers=1,
         factory=True,
         log_access=False,
+        log_dictconfig=log_config(log_format),
         websockets=False,
         workers_kill_timeout=10,
         blocking_threads=threads,

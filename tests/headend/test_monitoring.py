@@ -104,16 +104,18 @@ def test_what_no_route_takes_is_no_label(client):
     assert samples(client, "headend_requests_in_progress")[()] == 1, "the scrape itself"
 
 
-def test_a_request_that_fails_is_counted_and_not_in_progress_any_more(headend):
+def test_a_request_that_fails_is_counted_logged_without_its_path_and_over(headend, caplog):
     app = create_app(headend)
 
-    @app.get("/fails")
-    def fails():
+    @app.get("/fails/<who>")
+    def fails(who):
         raise RuntimeError("odd")
 
     client = app.test_client()
-    assert client.get("/fails").status_code == 500
-    assert samples(client, "headend_requests_total")["GET", "/fails", "operations", "5xx"] == 1
+    assert client.get("/fails/nl-0003").status_code == 500
+    assert samples(client, "headend_requests_total")["GET", "/fails/<who>", "operations", "5xx"] == 1
+    assert "a request failed: GET /fails/<who>" in caplog.text
+    assert "nl-0003" not in caplog.text
     assert samples(client, "headend_requests_in_progress")[()] == 1, "the scrape itself"
 
 

@@ -31,12 +31,12 @@ HEADEND = [sys.executable, "-m", "headend"]
 class Gateway:
     """`headend gateway` on a folder."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, log=Path(os.devnull)):
         self.folder, self.port = folder, free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         command = [*HEADEND, "gateway", str(folder), "--port", str(self.port)]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self.process = subprocess.Popen(command, **quiet)
+        with log.open("ab") as said:
+            self.process = subprocess.Popen(command, stdout=said, stderr=said)
         wait_until(self.answers, "the gateway")
 
     def answers(self):
