@@ -4,6 +4,7 @@ import click
 
 from headend.cli import (
     analytics,
+    apart,
     audits,
     console,
     directory,
@@ -36,6 +37,8 @@ for command in (
     installation.box_settings,
     installation.backup,
     installation.restore,
+    apart.apart,
+    apart.exchange,
     directory.directory,
     subscribers.account,
     subscribers.box,

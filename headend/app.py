@@ -17,7 +17,6 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from flask import Flask, Response, redirect, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -31,8 +30,8 @@ from headend.billing.side import Setup as BillingSetup
 from headend.console.frame import Settings as ConsoleSettings
 from headend.console.side import ConsoleSide, make_console
 from headend.disclosure import Kind, Purpose, Recipient, clear
-from headend.installation import BILLING_KEY, CATALOGUE_KEY, DIRECTORY_KEY, Installation
-from headend.kit.files import write_once
+from headend.exchange import DIRECTORY_LEAD_WEEKS, AnalyticsApart, BillingApart, signed_totals
+from headend.installation import ALL_SIDES, BILLING_KEY, CATALOGUE_KEY, DIRECTORY_KEY, Installation
 from headend.kit.http import MOST_READ, RefusedError, problem, problem_answer
 from headend.kit.jobs import Job, Jobs, Slot, Ticker, week_slot
 from headend.kit.process import wait_for_lock, watch_parent
@@ -46,13 +45,10 @@ from shared.weeks import Week
 
 log = logging.getLogger(__name__)
 
-ALL_SIDES = ("billing", "analytics", "console")
 FOLDER_VARIABLE = "HEADEND_FOLDER"
 SIDES_VARIABLE = "HEADEND_SIDES"
 SECURE_VARIABLE = "HEADEND_SECURE_COOKIES"
 APART_VARIABLE = "HEADEND_GATEWAY_APART"
-DIRECTORY_LEAD_WEEKS = 1
-"""A week's directory is published this many weeks before it starts."""
 TICK_SECONDS = 5.0
 SIMULATED_TICK_SECONDS = 0.05
 
@@ -81,8 +77,15 @@ class Headend:
             yield Job("totals", self._next_totals, self._hand_totals, partial(self._last, "totals"))
             yield from self.analytics.side.jobs
         else:
-            for side in self.sides():
-                yield from side.jobs
+            yield from self._jobs_apart()
+
+    def _jobs_apart(self) -> Iterable[Job]:
+        if self.billing is not None:
+            yield from BillingApart(self.billing, self.installation).jobs()
+        if self.analytics is not None:
+            yield from AnalyticsApart(self.analytics, self.installation).jobs()
+        if self.console is not None:
+            yield from self.console.side.jobs
 
     def close(self) -> None:
         """Let go of every database."""
@@ -143,14 +146,9 @@ class Headend:
         assert self.billing is not None  # noqa: S101 (only planned where both are)
         assert self.analytics is not None  # noqa: S101 (only planned where both are)
         key = self.installation.key(BILLING_KEY)
-        file = self.installation.folder / "totals" / f"{slot.name}.json"
-        if not file.exists():
-            payload = msgspec.json.encode(self.billing.totals(Week.parse(slot.name)))
-            file.parent.mkdir(exist_ok=True)
-            envelope = dsse.sign(payload, dsse.PayloadType.TOTALS, key, dsse.key_id(key.public_key()))
-            write_once(file, envelope, 0o644)
         # The file is what is handed over, also after a crash between the two: never figures drawn anew.
-        stated = dsse.verify(file.read_bytes(), dsse.PayloadType.TOTALS, key.public_key())
+        envelope = signed_totals(self.billing, self.installation, Week.parse(slot.name))
+        stated = dsse.verify(envelope, dsse.PayloadType.TOTALS, key.public_key())
         self.analytics.accept_totals(
             clear(stated, Kind.BOX_TOTALS, Recipient.ANALYTICS, Purpose.EXTRAPOLATION)
         )
@@ -161,6 +159,7 @@ def open_headend(
     installation: Installation, sides: tuple[str, ...] = ALL_SIDES, *, serving: bool = False
 ) -> Headend:
     """Build the sides of an installation; `serving` is the one worker, which checkpoints."""
+    installation.check_sides(sides)
     headend = Headend(
         installation,
         billing=_billing(installation, serving=serving) if "billing" in sides else None,

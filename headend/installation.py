@@ -9,6 +9,7 @@ lock                    held by the one worker that serves
 import fcntl
 import os
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ from shared.system_clock import SteeredClock, SystemClock
 from shared.weeks import Week
 
 SETTINGS = "installation.toml"
+SIDES = "sides"
+ALL_SIDES = ("billing", "analytics", "console")
 DIRECTORY_KEY = ("root", "directory")
 CATALOGUE_KEY = ("billing", "catalogue")
 BILLING_KEY = ("billing", "billing")
@@ -149,8 +152,16 @@ class Installation:
         return found
 
     def public(self, key: tuple[str, str]) -> Ed25519PublicKey:
-        """The public half of a signing key."""
-        return self.key(key).public_key()
+        """The public half of a signing key; in a folder of some sides only, from a file of its own.
+
+        Raises:
+            InstallationError: neither is here.
+            BadPublicKeyError: the file holds no key.
+        """
+        alone = self.folder / "keys" / f"{key[1]}.pub"
+        return (
+            dsse.public_from_text(alone.read_text().strip()) if alone.exists() else self.key(key).public_key()
+        )
 
     def public_text(self, key: tuple[str, str]) -> str:
         """The public half as boxes pin it: base64 of 32 bytes."""
@@ -159,6 +170,23 @@ class Installation:
     def keys_of(self, side: str) -> Path:
         """The folder of a side's keys."""
         return self.folder / "keys" / side
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """The sides that this folder has: all, or those that its file `sides` names (`headend apart`)."""
+        named = self.folder / SIDES
+        return tuple(named.read_text().strip().split(",")) if named.exists() else ALL_SIDES
+
+    def check_sides(self, sides: Iterable[str]) -> None:
+        """Refuse sides that this folder does not have.
+
+        Raises:
+            InstallationError: one of them is elsewhere.
+        """
+        if elsewhere := [side for side in sides if side not in self.sides]:
+            raise InstallationError(
+                f"{self.folder} has {', '.join(self.sides)} only; {', '.join(elsewhere)} is elsewhere"
+            )
 
     def database(self, side: str) -> Path:
         """The file of a side's database."""

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import click
 
-from headend.app import ALL_SIDES
 from headend.cli.common import folder_argument, json_option, print_json, told
 from headend.doctor.examine import examine, failed
 from headend.doctor.findings import Finding, Verdict
+from headend.installation import ALL_SIDES, Installation
+from shared.errors import StbError
 
 SIGNS = {Verdict.FINE: "fine   ", Verdict.WARNING: "warning", Verdict.BROKEN: "BROKEN "}
 
@@ -16,27 +17,35 @@ SIGNS = {Verdict.FINE: "fine   ", Verdict.WARNING: "warning", Verdict.BROKEN: "B
 @click.command()
 @folder_argument
 @json_option
-@click.option("--sides", default=",".join(ALL_SIDES), show_default=True, help="Which sides this machine has.")
+@click.option("--sides", help="Which sides it should have.  [default: all that the folder has]")
 @click.option(
     "--thorough", is_flag=True, help="Also what takes as long as there are rows: whole audits, sums."
 )
 @click.option("--strict", is_flag=True, help="Exit status 1 for warnings too.")
 @told
-def doctor(folder: Path, sides: str, *, as_json: bool, thorough: bool, strict: bool) -> None:
+def doctor(folder: Path, sides: str | None, *, as_json: bool, thorough: bool, strict: bool) -> None:
     """Check an installation and say what to do; changes nothing, served or not.
 
     Exit status 0 if nothing is broken, 1 if something is.
     """
-    unknown = set(sides.split(",")) - set(ALL_SIDES)
+    wanted = tuple(sides.split(",")) if sides else _sides_of(folder)
+    unknown = set(wanted) - set(ALL_SIDES)
     if unknown:
         raise click.UsageError(f"no side {', '.join(sorted(unknown))}")
-    findings = examine(folder, tuple(sides.split(",")), thorough=thorough)
+    findings = examine(folder, wanted, thorough=thorough)
     if as_json:
         print_json([vars(one) for one in findings])
     else:
         _tell(findings)
     if failed(findings, strict=strict):
         sys.exit(1)
+
+
+def _sides_of(folder: Path) -> tuple[str, ...]:
+    try:
+        return tuple(side for side in Installation(folder).sides if side in ALL_SIDES)
+    except StbError:
+        return ALL_SIDES  # whatever is wrong with the settings is told by a check
 
 
 def _tell(findings: list[Finding]) -> None:

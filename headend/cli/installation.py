@@ -9,9 +9,16 @@ from zoneinfo import ZoneInfo
 import click
 
 from headend import backup as backups
-from headend.app import ALL_SIDES, APART_VARIABLE, FOLDER_VARIABLE, SECURE_VARIABLE, SIDES_VARIABLE
+from headend.app import APART_VARIABLE, FOLDER_VARIABLE, SECURE_VARIABLE, SIDES_VARIABLE
 from headend.cli.common import folder_argument, json_option, opened, print_json, print_table, told
-from headend.installation import CATALOGUE_KEY, DIRECTORY_KEY, Installation, InstallationError, Settings
+from headend.installation import (
+    ALL_SIDES,
+    CATALOGUE_KEY,
+    DIRECTORY_KEY,
+    Installation,
+    InstallationError,
+    Settings,
+)
 from headend.kit.logs import FORMATS, log_config
 from headend.kit.process import wait_for_lock
 from headend.monitoring import ACCESS_VARIABLE
@@ -88,7 +95,7 @@ def first_whole_week(now: datetime, zone: str) -> Week:
 @folder_argument
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8080, show_default=True)
-@click.option("--sides", default=",".join(ALL_SIDES), show_default=True, help="Which sides to serve here.")
+@click.option("--sides", help="Which sides to serve here.  [default: all that the folder has]")
 @click.option("--behind-tls", is_flag=True, help="A proxy in front speaks TLS; cookies are marked secure.")
 @click.option("--gateway-apart", is_flag=True, help="Fragments are taken by `headend gateway`, not here.")
 @log_format_option
@@ -103,7 +110,7 @@ def serve(
     folder: Path,
     host: str,
     port: int,
-    sides: str,
+    sides: str | None,
     log_format: str,
     *,
     behind_tls: bool,
@@ -112,14 +119,16 @@ def serve(
 ) -> None:
     """Serve an installation until it is stopped."""
     installation = Installation(folder)
-    unknown = set(sides.split(",")) - set(ALL_SIDES)
+    wanted = sides.split(",") if sides else list(installation.sides)
+    unknown = set(wanted) - set(ALL_SIDES)
     if unknown:
         raise click.ClickException(f"no side {', '.join(sorted(unknown))}")
+    installation.check_sides(wanted)
     _check_host(host, behind_tls=behind_tls)
     # Granian's listeners share a port, so whoever may not serve must not even listen.
     os.close(wait_for_lock(installation.lock))
     os.environ[FOLDER_VARIABLE] = str(folder.resolve())
-    os.environ[SIDES_VARIABLE] = sides
+    os.environ[SIDES_VARIABLE] = ",".join(wanted)
     os.environ[SECURE_VARIABLE] = "1" if behind_tls else "0"
     os.environ[APART_VARIABLE] = "1" if gateway_apart else "0"
     os.environ[ACCESS_VARIABLE] = "1" if access_log else "0"
