@@ -4,6 +4,7 @@ import os
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
@@ -34,6 +35,12 @@ log_format_option = click.option(
     envvar="HEADEND_LOG_FORMAT",
     help="How the log is written to standard error.",
 )
+socket_option = click.option(
+    "--socket",
+    type=click.Path(path_type=Path),
+    help="Listen on this Unix socket, and on no port; its group may use it.",
+)
+SOCKET_MODE = 0o660
 BLOCKING_THREADS = 24
 """Threads of the one worker; they mostly wait for the group commit, and a commit takes all that wait."""
 
@@ -98,6 +105,7 @@ def first_whole_week(now: datetime, zone: str) -> Week:
 @click.option("--sides", help="Which sides to serve here.  [default: all that the folder has]")
 @click.option("--behind-tls", is_flag=True, help="A proxy in front speaks TLS; cookies are marked secure.")
 @click.option("--gateway-apart", is_flag=True, help="Fragments are taken by `headend gateway`, not here.")
+@socket_option
 @log_format_option
 @click.option(
     "--access-log",
@@ -111,6 +119,7 @@ def serve(
     host: str,
     port: int,
     sides: str | None,
+    socket: Path | None,
     log_format: str,
     *,
     behind_tls: bool,
@@ -132,7 +141,7 @@ def serve(
     os.environ[SECURE_VARIABLE] = "1" if behind_tls else "0"
     os.environ[APART_VARIABLE] = "1" if gateway_apart else "0"
     os.environ[ACCESS_VARIABLE] = "1" if access_log else "0"
-    _serve("headend.app:served", "wsgi", (host, port), log_format, BLOCKING_THREADS)
+    _serve("headend.app:served", "wsgi", socket or (host, port), log_format, BLOCKING_THREADS)
 
 
 @click.command()
@@ -140,9 +149,12 @@ def serve(
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8081, show_default=True)
 @click.option("--behind-tls", is_flag=True, help="A proxy in front speaks TLS and lets the relay alone in.")
+@socket_option
 @log_format_option
 @told
-def gateway(folder: Path, host: str, port: int, log_format: str, *, behind_tls: bool) -> None:
+def gateway(
+    folder: Path, host: str, port: int, socket: Path | None, log_format: str, *, behind_tls: bool
+) -> None:
     """Serve the anonymous line alone, in a process without Flask that takes about twice as many fragments.
 
     Serve the rest beside it with `headend serve --gateway-apart`.
@@ -150,7 +162,7 @@ def gateway(folder: Path, host: str, port: int, log_format: str, *, behind_tls: 
     _check_host(host, behind_tls=behind_tls)
     os.close(wait_for_lock(Installation(folder).gateway_lock))
     os.environ[FOLDER_VARIABLE] = str(folder.resolve())
-    _serve("headend.app:served_gateway", "rsgi", (host, port), log_format)
+    _serve("headend.app:served_gateway", "rsgi", socket or (host, port), log_format)
 
 
 def _check_host(host: str, *, behind_tls: bool) -> None:
@@ -158,16 +170,21 @@ def _check_host(host: str, *, behind_tls: bool) -> None:
         raise click.ClickException("plain HTTP is for loopback only; put a TLS proxy in front")
 
 
+def _listener(where: Path | tuple[str, int]) -> dict[str, Any]:
+    if isinstance(where, Path):
+        return {"uds": where, "uds_permissions": SOCKET_MODE}
+    return {"address": where[0], "port": where[1]}
+
+
 def _serve(
-    target: str, interface: str, address: tuple[str, int], log_format: str, threads: int | None = None
+    target: str, interface: str, where: Path | tuple[str, int], log_format: str, threads: int | None = None
 ) -> None:
     from granian import Granian
     from granian.constants import Interfaces, RuntimeModes
 
     Granian(
         target,
-        address=address[0],
-        port=address[1],
+        **_listener(where),
         interface=Interfaces(interface),
         workers=1,
         factory=True,
