@@ -12,10 +12,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import partial, wraps
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Flask, Response, redirect, request
 from werkzeug.exceptions import HTTPException
@@ -40,9 +40,11 @@ from headend.kit.side import Side
 from headend.kit.storage import StorageError
 from shared import dsse
 from shared.directory import region_in
+from shared.errors import StbError
 from shared.system_clock import SystemClock
 from shared.weeks import Week
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 FOLDER_VARIABLE = "HEADEND_FOLDER"
@@ -266,11 +268,26 @@ def _http_problem(error: HTTPException) -> Response:
     return problem_answer(status.phrase.lower().replace(" ", "-"), status, status.phrase)
 
 
+def _or_one_line(build: Callable[[], T]) -> Callable[[], T]:
+    """What granian's worker loads; what keeps it from serving is one line of the log, not a traceback."""
+
+    @wraps(build)
+    def load() -> T:
+        try:
+            return build()
+        except StbError as error:
+            log.critical("cannot serve: %s", error)
+            raise SystemExit(1) from None
+
+    return load
+
+
+@_or_one_line
 def served() -> Flask:
     """What granian's worker loads: the lock, the sides, the ticker, the application.
 
     Raises:
-        InstallationError: another process serves this installation.
+        SystemExit: it cannot be served: another process does, its database is newer, a key is missing.
     """
     watch_parent()
     installation = Installation(Path(os.environ[FOLDER_VARIABLE]))
@@ -294,11 +311,12 @@ def served() -> Flask:
     return app
 
 
+@_or_one_line
 def served_gateway() -> Line:
     """What granian's worker loads for `headend gateway`: analytics alone, and of it the anonymous line alone.
 
     Raises:
-        InstallationError: another process serves this installation's gateway.
+        SystemExit: it cannot be served, as above.
     """
     watch_parent()
     installation = Installation(Path(os.environ[FOLDER_VARIABLE]))
