@@ -41,7 +41,7 @@ def back_up(installation: Installation, target: Path, passphrase: bytes | None) 
     for side in ("billing", "analytics", "console"):
         source = installation.database(side)
         if source.exists():
-            _copy_database(source, target / source.name)
+            copy_database(source, target / source.name)
             written.append(source.name)
     shutil.copy2(installation.folder / SETTINGS, target / SETTINGS)
     written.append(SETTINGS)
@@ -55,7 +55,8 @@ def back_up(installation: Installation, target: Path, passphrase: bytes | None) 
     return written
 
 
-def _copy_database(source: Path, target: Path) -> None:
+def copy_database(source: Path, target: Path) -> None:
+    """Copy a database as it stands at one moment, while others may write to it."""
     live, copy = sqlite3.connect(f"file:{source}?mode=ro", uri=True), sqlite3.connect(target)
     try:
         live.backup(copy)

@@ -10,6 +10,7 @@ import fcntl
 import os
 import shutil
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,8 @@ from shared.system_clock import SteeredClock, SystemClock
 from shared.weeks import Week
 
 SETTINGS = "installation.toml"
-SIDES = ("billing", "analytics", "console")
+SIDES = "sides"
+ALL_SIDES = ("billing", "analytics", "console")
 KEPT_AS_FILES = ("releases", "totals")
 """Folders beside the databases: releases ever drawn, and box totals handed over."""
 DIRECTORY_KEY = ("root", "directory")
@@ -77,9 +79,9 @@ def _check(settings: Settings) -> Settings:
     unlisted = set(settings.areas.values()) - set(settings.regions)
     if unlisted:
         raise InstallationError(f"areas name regions that are not listed: {', '.join(sorted(unlisted))}")
-    odd = {side for side, url in settings.databases.items() if side not in SIDES or not is_url(url)}
+    odd = {side for side, url in settings.databases.items() if side not in ALL_SIDES or not is_url(url)}
     if odd:
-        raise InstallationError(f"databases takes postgresql:// addresses of {', '.join(SIDES)}: {odd}")
+        raise InstallationError(f"databases takes postgresql:// addresses of {', '.join(ALL_SIDES)}: {odd}")
     if not 1 <= len(settings.issuer) <= 64:  # noqa: PLR2004 (it stands in every token challenge)
         raise InstallationError("the issuer's name has 1 to 64 characters")
     return settings
@@ -148,7 +150,7 @@ class Installation:
         Raises:
             InstallationError: a side has its database in a file here, or `target` stands already.
         """
-        alone = [side for side in SIDES if not is_url(self.place(side))]
+        alone = [side for side in self.sides if not is_url(self.place(side))]
         if alone:
             raise InstallationError(
                 f"{', '.join(alone)}: in a file of this node; only what is in PostgreSQL has several nodes"
@@ -183,8 +185,16 @@ class Installation:
         return found
 
     def public(self, key: tuple[str, str]) -> Ed25519PublicKey:
-        """The public half of a signing key."""
-        return self.key(key).public_key()
+        """The public half of a signing key; in a folder of some sides only, from a file of its own.
+
+        Raises:
+            InstallationError: neither is here.
+            BadPublicKeyError: the file holds no key.
+        """
+        alone = self.folder / "keys" / f"{key[1]}.pub"
+        return (
+            dsse.public_from_text(alone.read_text().strip()) if alone.exists() else self.key(key).public_key()
+        )
 
     def public_text(self, key: tuple[str, str]) -> str:
         """The public half as boxes pin it: base64 of 32 bytes."""
@@ -193,6 +203,23 @@ class Installation:
     def keys_of(self, side: str) -> Path:
         """The folder of a side's keys."""
         return self.folder / "keys" / side
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """The sides that this folder has: all, or those that its file `sides` names (`headend apart`)."""
+        named = self.folder / SIDES
+        return tuple(named.read_text().strip().split(",")) if named.exists() else ALL_SIDES
+
+    def check_sides(self, sides: Iterable[str]) -> None:
+        """Refuse sides that this folder does not have.
+
+        Raises:
+            InstallationError: one of them is elsewhere.
+        """
+        if elsewhere := [side for side in sides if side not in self.sides]:
+            raise InstallationError(
+                f"{self.folder} has {', '.join(self.sides)} only; {', '.join(elsewhere)} is elsewhere"
+            )
 
     def database(self, side: str) -> Path:
         """The file of a side's database, where it has no PostgreSQL."""
@@ -245,7 +272,7 @@ class Installation:
     @property
     def is_shared(self) -> bool:
         """Whether several processes may serve it: every side's database is PostgreSQL's."""
-        return all(is_url(self.place(side)) for side in SIDES)
+        return all(is_url(self.place(side)) for side in self.sides)
 
     def lock(self) -> int:
         """Take the installation for this process; held until the process ends, however it ends.

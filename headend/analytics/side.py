@@ -10,11 +10,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from headend.analytics import overview
 from headend.analytics.archive import ReleaseArchive
-from headend.analytics.budget import MICRO, cap_micro
+from headend.analytics.budget import cap_micro
 from headend.analytics.engines import open_store
 from headend.analytics.gateway import Intake, OpenWeeks, make_blueprint
 from headend.analytics.keys import AnalyticsKeys
 from headend.analytics.line import Line
+from headend.analytics.metrics import samples
 from headend.analytics.publication import ROLES, Publication
 from headend.analytics.published import sha256
 from headend.analytics.release import Outcome, run_release
@@ -233,17 +234,10 @@ class AnalyticsSide:
 
     def _metrics(self) -> list[tuple[str, dict[str, str], float]]:
         refused = self.tally.beside(self.store.tally)
-        samples: list[tuple[str, dict[str, str], float]] = [
-            ("headend_refused_total", {"side": "analytics", "name": name}, count)
-            for name, count in refused.items()
+        told = [
+            ("headend_refused_total", {"side": "analytics", "name": name}, n) for name, n in refused.items()
         ]
-        samples += [
-            ("headend_accepted_total", {"measure": one.measure, "week": str(one.week)}, one.count)
-            for one in self.store.accepted()
-        ]
-        spent = sum(spending.rho_micro for spending in self.store.spendings())
-        released = sum(state is WeekState.RELEASED for state in self.store.states().values())
-        return [*samples, ("headend_releases", {}, released), ("headend_budget_spent_rho", {}, spent / MICRO)]
+        return [*told, *samples(self.store, self._next_week(), self.setup.profile)]
 
 
 def _beside(place: Place) -> Path:

@@ -48,7 +48,15 @@ class Connection(Protocol):
         ...
 
 
-class Engine(Protocol):
+class Streams(Protocol):
+    """Whoever can read a long answer row by row."""
+
+    def stream(self, connection: Connection, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
+        """The rows of a question as plain tuples, as they are read, never all in memory."""
+        ...
+
+
+class Engine(Streams, Protocol):
     """One side's database."""
 
     def write(self, work: Callable[[Connection], T]) -> T:
@@ -69,10 +77,6 @@ class Engine(Protocol):
 
     def read(self) -> Connection:
         """This thread's own connection, which refuses to write."""
-        ...
-
-    def stream(self, connection: Connection, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
-        """The rows of a question as plain tuples, as they are read, never all in memory."""
         ...
 
     def turn(self) -> AbstractContextManager[bool]:

@@ -123,7 +123,8 @@ class Jobs:
                 job.run(slot)
             except Exception:
                 # A job that fails stays due and is tried again at the next tick; others go on.
-                log.exception("job %s failed for %s", job.name, slot.name)
+                told = {"job": job.name, "slot": slot.name}
+                log.exception("job %s failed for %s", job.name, slot.name, extra=told)
                 self._failed.add(job.name)
                 return done
             self._failed.discard(job.name)

@@ -23,6 +23,7 @@ from psycopg import errors
 from psycopg.rows import tuple_row
 
 from headend.kit.engine import Connection, Found
+from headend.kit.metering import GroupMeter
 from headend.kit.postgres_rows import adapt, rows
 from headend.kit.postgres_schema import Schema, migrate
 from headend.kit.postgres_weeks import Weeks
@@ -195,8 +196,12 @@ class PostgresStorage:
         with connect(url) as raw:
             _check(raw)
             migrate(raw, schema)
-        self._alone: Together[Work, Done] = Together(partial(self._group, alone=True), GROUP_LIMIT)
-        self._beside: Together[Work, Done] = Together(partial(self._group, alone=False), GROUP_LIMIT)
+        self._alone: Together[Work, Done] = Together(
+            partial(self._group, alone=True), GROUP_LIMIT, GroupMeter(schema.side)
+        )
+        self._beside: Together[Work, Done] = Together(
+            partial(self._group, alone=False), GROUP_LIMIT, GroupMeter(schema.side)
+        )
         self.weeks = Weeks()
         self._writers: dict[bool, psycopg.Connection[Any]] = {}
         self._local = threading.local()

@@ -6,7 +6,7 @@ from typing import Any, Final
 import psycopg
 
 from headend.kit.engine import ENGINE_COLUMNS
-from headend.kit.storage import StorageError, UndeclaredColumnError
+from headend.kit.storage import NewerDatabaseError, UndeclaredColumnError
 from shared.field_register import declared_columns
 
 _OWN = (
@@ -18,10 +18,6 @@ _COLUMNS = """
 SELECT table_name, column_name FROM information_schema.columns
 WHERE table_schema = current_schema() AND table_name NOT IN (
     SELECT inhrelid::regclass::text FROM pg_inherits)"""
-
-
-class NewerSchemaError(StorageError):
-    """The database was made or migrated by a newer version of this software than this one."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +51,7 @@ def migrate(raw: psycopg.Connection[Any], schema: Schema) -> None:
     """Bring the database to the newest schema, and refuse columns that the register does not declare.
 
     Raises:
-        NewerSchemaError: it has been through steps that this version does not know and that break it. Steps
+        NewerDatabaseError: it has been through steps that this version does not know and that break it. Steps
             that only add are let be: while nodes are replaced one by one, old ones start beside new ones.
         UndeclaredColumnError: a column stands in the schema but not in the register of fields.
     """
@@ -68,7 +64,7 @@ def migrate(raw: psycopg.Connection[Any], schema: Schema) -> None:
         known = {step.name for step in schema.steps}
         unknown = {name for name, breaks in done.items() if breaks} - known
         if unknown:
-            raise NewerSchemaError(
+            raise NewerDatabaseError(
                 f"the database of {schema.side} has been through {', '.join(sorted(unknown))}, "
                 "which this version does not know; install the version that made it"
             )

@@ -17,8 +17,9 @@ from headend.billing.catalogue import publish_catalogue
 from headend.billing.refusals import WrongWeekError
 from headend.installation import Installation, InstallationError
 from headend.kit.postgres import PostgresStorage
-from headend.kit.postgres_schema import Migration, NewerSchemaError, Schema
+from headend.kit.postgres_schema import Migration, Schema
 from headend.kit.shelf import SHELF_KEY, OtherShelfError
+from headend.kit.storage import NewerDatabaseError
 from shared.system_clock import ClockSteerer
 from shared.weeks import Week
 from tests import engines
@@ -239,5 +240,5 @@ def test_an_old_node_starts_beside_a_step_that_adds_and_not_beside_one_that_brea
     PostgresStorage(url, base).close()
     broken = Migration("broken", "DROP INDEX later", breaks=True)
     PostgresStorage(url, Schema("console", (*base.steps, added, broken))).close()
-    with pytest.raises(NewerSchemaError, match="broken"):
+    with pytest.raises(NewerDatabaseError, match="broken"):
         PostgresStorage(url, base)
