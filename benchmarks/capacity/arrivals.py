@@ -59,11 +59,10 @@ class Curve:
         ]
 
     def hourly(self, weights: Mapping[str, float]) -> list[float]:
-        """The same as the mean of the hour around each bin, so that a small town's chance is smoothed."""
+        """The same as the mean of an hour, from each bin on: a small town's chance is smoothed."""
         until = [0.0, *accumulate(self.rates(weights))]
-        half, last = HOUR_BINS // 2, len(until) - 1
-        spans = ((max(0, at - half), min(last, at + half)) for at in range(last))
-        return [(until[end] - until[start]) / (end - start) for start, end in spans]
+        starts = range(len(until) - HOUR_BINS)
+        return [(until[start + HOUR_BINS] - until[start]) / HOUR_BINS for start in starts]
 
     def peak(self, weights: Mapping[str, float]) -> float:
         """The busiest hour, for each box and second."""

@@ -22,23 +22,31 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _DAY_BINS = 86_400 // BIN_S
 _STARTS_AT = 2
 _PLOTTED = 6
+_TITLE = 28
+_OFF = 5.0
+"""A bar that is longer than this is told and not drawn."""
 _STYLE = (
     "<style>svg{color:#1f2328;font-family:system-ui,sans-serif}.bar{fill:#1f6feb}.line{stroke:#1f6feb}"
-    ".limit{stroke:#b35900}</style><rect width='100%' height='100%' fill='#ffffff'/>"
+    ".limit{stroke:#b35900}</style>"
+    "<rect y='-28' width='100%' height='100%' fill='#ffffff'/>"
 )
 
 
 def standalone(chart: Markup) -> str:
-    """A chart as a file: with its own size, colours and paper."""
+    """A chart as a file: with its own size, colours and paper, and its title above it."""
     opened, _, rest = str(chart).partition(">")
-    height = opened.partition('viewBox="0 0 ')[2].partition('"')[0].split()[1]
-    sized = opened.replace('width="100%"', f'width="{WIDTH}" height="{height}"')
-    return f"{sized}>{_STYLE}{rest}\n"
+    height = float(opened.partition('viewBox="0 0 ')[2].partition('"')[0].split()[1]) + _TITLE
+    sized = opened.replace('viewBox="0 0 ', f'viewBox="0 -{_TITLE} ').replace(
+        f' {height - _TITLE:g}" width="100%"', f' {height:g}" width="{WIDTH}" height="{height:g}"'
+    )
+    title = rest.partition("</title>")[0].partition(">")[2]
+    above = f'<text x="8" y="-{_TITLE - 18}" font-weight="600">{title}</text>'
+    return f"{sized}>{_STYLE}{above}{rest}\n"
 
 
 def _moment(at: int) -> str:
     hours = _STARTS_AT + at * BIN_S // 3600
-    return f"{_DAYS[hours // 24 % 7]} {hours % 24:02}:{at * BIN_S % 3600 // 60:02}"
+    return f"{_DAYS[hours // 24 % 7]} {hours % 24}h"
 
 
 def week(curve: Curve, kinds: tuple[str, ...], name: str, title: str) -> Markup:
@@ -55,22 +63,30 @@ def week(curve: Curve, kinds: tuple[str, ...], name: str, title: str) -> Markup:
 def storm(evening: list[int], outage: list[int]) -> Markup:
     """The evening with an outage, in five minutes, beside the busiest five minutes that it usually has."""
     first = int(recorded.EVENING[0].total_seconds()) // BIN_S
-    points = [exact(_moment(first + at).split()[1], count / max(evening)) for at, count in enumerate(outage)]
-    title = "Requests of the named line on Saturday evening, nobody answering from 20:00 to 21:00"
+    points = [exact(_clock(first + at), count / max(evening)) for at, count in enumerate(outage)]
+    title = (
+        "The named line, nobody answering from 20:00 to 21:00 (1: the usual evening's busiest five minutes)"
+    )
     told = f"At the most {max(outage) / max(evening):.2f} times the usual evening's busiest five minutes."
-    limit = Limit(1.0, "the usual evening's busiest five minutes")
-    return column_chart(Caption("storm", title, told), points, lambda value: f"{value:.1f}", limit)
+    return column_chart(Caption("storm", title, told), points, lambda value: f"{value:.2f}", Limit(1.0, ""))
+
+
+def _clock(at: int) -> str:
+    minutes = (_STARTS_AT * 60 + at * BIN_S // 60) % (24 * 60)
+    return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
 def growth(of: Model, sizes: list[Size], name: str, title: str) -> Markup:
     """Each unit's cost in the largest size beside the smallest; whiskers span all sizes."""
     found = {(one.unit, one.size): one.ratio for one in of.growth}
-    bars = []
+    bars, off = [], ""
     for unit in dict.fromkeys(one.unit for one in of.growth):
         ratios = [found[unit, one] for one in sizes]
-        bars.append(Bar(unit, ratios[-1], min(ratios), max(ratios)))
+        if ratios[-1] > _OFF:
+            off = f"off the scale: {ratios[-1]:.1f}"
+        bars.append(Bar(unit, ratios[-1], min(ratios), max(ratios), off if ratios[-1] > _OFF else ""))
     told = ", ".join(f"{bar.label} {bar.value:.2f}" for bar in bars)
-    return bar_chart(name, title, told, bars, lambda value: f"{value:.2f}")
+    return bar_chart(name, title, told, bars, lambda value: f"{value:.2f}", off)
 
 
 def disk(of: Model) -> Markup:

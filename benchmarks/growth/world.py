@@ -114,9 +114,8 @@ def _fill(installation: Installation, size: Size, key: Ed25519PrivateKey, sold: 
     Books(books, size, dsse.public_to_text(key.public_key()), sold).fill()
     counters = fast(installation.database("analytics"))
     fill_counters(counters, size)
-    for db in (books, counters):
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        db.close()
+    books.close()
+    counters.close()
 
 
 def _finish(headend: Headend, size: Size) -> None:
