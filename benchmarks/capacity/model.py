@@ -6,7 +6,7 @@ from math import ceil
 from benchmarks.capacity.arrivals import Curve
 from benchmarks.capacity.boxes import NAMED
 from benchmarks.capacity.measured import Measured
-from benchmarks.capacity.recorded import Cost, largest
+from benchmarks.capacity.recorded import Growth, largest
 from benchmarks.growth.sized import SIGNED_WEEKS
 from shared.register import profile
 
@@ -28,7 +28,7 @@ class Model:
 
     measured: Measured
     curve: Curve
-    growth: list[Cost]
+    growth: Growth
     name: str = "national"
 
     @property

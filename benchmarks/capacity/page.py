@@ -26,7 +26,7 @@ def made() -> dict[str, str]:
     """Every table by the name of its marks."""
     of, seen = model(), recorded.arrivals()
     first, last = (int((one - recorded.EVENING[0]).total_seconds()) // BIN_S for one in recorded.OUTAGE)
-    boxes, weeks = directions(of.growth)
+    boxes, weeks = (sizes_of(found) for found in (of.growth.boxes, of.growth.weeks))
     return {
         "requests": tables.requests(of),
         "needs": tables.needs(of),
@@ -35,22 +35,14 @@ def made() -> dict[str, str]:
         "disk": tables.disk(of),
         "profiles": tables.profiles(of),
         "storm": tables.storm(seen.evening, seen.storm, first, last),
-        "growth-boxes": tables.growth(
-            _in(of.growth, boxes), boxes, [f"{one.boxes:,} boxes" for one in boxes]
-        ),
-        "growth-weeks": tables.growth(_in(of.growth, weeks), weeks, [f"{one.weeks} weeks" for one in weeks]),
+        "growth-boxes": tables.growth(of.growth.boxes, boxes, [f"{one.boxes:,} boxes" for one in boxes]),
+        "growth-weeks": tables.growth(of.growth.weeks, weeks, [one.name.partition(", ")[2] for one in weeks]),
     }
 
 
-def directions(found: list[Cost]) -> tuple[list[Size], list[Size]]:
-    """The sizes in which boxes grow, and those in which history does."""
-    sizes = sorted({one.size for one in found})
-    homes = next(one.boxes for one in sizes if one.weeks > 1)
-    return [one for one in sizes if one.weeks == 1], [one for one in sizes if one.boxes == homes]
-
-
-def _in(found: list[Cost], sizes: list[Size]) -> list[Cost]:
-    return [one for one in found if one.size in sizes]
+def sizes_of(found: list[Cost]) -> list[Size]:
+    """The sizes that were measured, the smallest first."""
+    return sorted({one.size for one in found})
 
 
 def filled(page: str, content: Mapping[str, str]) -> str:

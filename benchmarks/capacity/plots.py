@@ -8,14 +8,14 @@ from benchmarks.capacity import recorded
 from benchmarks.capacity.arrivals import BIN_S, Curve
 from benchmarks.capacity.boxes import NAMED
 from benchmarks.capacity.model import Model
-from benchmarks.capacity.page import directions, model
+from benchmarks.capacity.page import model, sizes_of
 from benchmarks.capacity.tables import figure, size
 from benchmarks.growth.sized import Size
+from benchmarks.growth.turns import Cost
 from headend.kit.charts import WIDTH, Bar, Caption, bar_chart
 from headend.kit.lines import Limit, Point, column_chart, exact, line_chart
 
 FOLDER = Path(__file__).parents[2] / "docs" / "images" / "capacity"
-GOAL = 1.2
 SHOWN = 1_000_000
 YEARS = 104
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -76,11 +76,11 @@ def _clock(at: int) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
-def growth(of: Model, sizes: list[Size], name: str, title: str) -> Markup:
+def growth(costs: list[Cost], sizes: list[Size], name: str, title: str) -> Markup:
     """Each unit's cost in the largest size beside the smallest; whiskers span all sizes."""
-    found = {(one.unit, one.size): one.ratio for one in of.growth}
+    found = {(one.unit, one.size): one.ratio for one in costs}
     bars, off = [], ""
-    for unit in dict.fromkeys(one.unit for one in of.growth):
+    for unit in dict.fromkeys(one.unit for one in costs):
         ratios = [found[unit, one] for one in sizes]
         if ratios[-1] > _OFF:
             off = f"off the scale: {ratios[-1]:.1f}"
@@ -101,7 +101,7 @@ def disk(of: Model) -> Markup:
 def write() -> list[Path]:
     """Draw all of them."""
     of, seen = model(), recorded.arrivals()
-    boxes, weeks = directions(of.growth)
+    boxes, weeks = (sizes_of(found) for found in (of.growth.boxes, of.growth.weeks))
     drawn = {
         "named": week(seen.usual, NAMED, "named", "The named line: requests a second of a million boxes"),
         "orders": week(
@@ -118,10 +118,13 @@ def write() -> list[Path]:
         ),
         "storm": storm(seen.evening, seen.storm),
         "growth-boxes": growth(
-            of, boxes, "growth-boxes", f"Cost of a unit, {boxes[-1].boxes:,} boxes beside {boxes[0].boxes:,}"
+            of.growth.boxes,
+            boxes,
+            "growth-boxes",
+            f"Cost of a unit, {boxes[-1].boxes:,} boxes beside {boxes[0].boxes:,}",
         ),
         "growth-weeks": growth(
-            of, weeks, "growth-weeks", f"Cost of a unit, {weeks[-1].weeks} weeks beside 1"
+            of.growth.weeks, weeks, "growth-weeks", f"Cost of a unit, {weeks[-1].weeks} weeks beside 1"
         ),
         "disk": disk(of),
     }

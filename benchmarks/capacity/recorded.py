@@ -8,7 +8,6 @@ import msgspec
 
 from benchmarks.capacity.arrivals import BIN_MS, WEEK, ZONE, Curve, play, scene_of
 from benchmarks.capacity.boxes import NAMED
-from benchmarks.growth.sized import Size
 from benchmarks.growth.turns import Cost
 from shared.clock import to_ms
 
@@ -58,14 +57,19 @@ def arrivals(path: Path = ARRIVALS) -> Arrivals:
     return msgspec.json.decode(path.read_bytes(), type=Arrivals)
 
 
-def growth(path: Path = GROWTH) -> list[Cost]:
+@dataclass(frozen=True)
+class Growth:
+    """What units cost: as boxes grow, with a week of history, and as weeks do, in one town."""
+
+    boxes: list[Cost]
+    weeks: list[Cost]
+
+
+def growth(path: Path = GROWTH) -> Growth:
     """The last measured growth."""
-    return msgspec.json.decode(path.read_bytes(), type=list[Cost])
+    return msgspec.json.decode(path.read_bytes(), type=Growth)
 
 
-def largest(found: list[Cost], unit: str) -> float:
+def largest(found: Growth, unit: str) -> float:
     """Microseconds of CPU of a unit in the town with the most boxes."""
-    return max((cost.size, cost.cpu_us) for cost in found if cost.unit == unit and cost.size.weeks == 1)[1]
-
-
-__all__ = ["Arrivals", "Cost", "Size", "arrivals", "growth", "largest", "record", "simulate"]
+    return max((cost.size, cost.cpu_us) for cost in found.boxes if cost.unit == unit)[1]

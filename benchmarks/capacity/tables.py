@@ -117,7 +117,7 @@ def jobs(model: Model) -> str:
     rows: list[Row] = [
         ("raising a month's bills", lambda n: span(model.job("an account's bill", model.bills(n)))),
         ("closing a month's export", lambda n: span(model.job("an entry of an export", model.entries(n)))),
-        ("drawing a release", lambda _: span(model.job("a release", 1))),
+        ("drawing a release, profile small", lambda _: span(model.job("a release", 1))),
         ("drawing reporting boxes", lambda n: span(model.job("drawing a reporting box", model.accounts(n)))),
         ("box totals", lambda n: span(model.job("an account in the totals", model.accounts(n)))),
         (
@@ -171,7 +171,7 @@ def limits(model: Model) -> str:
 
 def storm(evening: Sequence[int], outage: Sequence[int], first: int, last: int) -> str:
     """What an outage of an hour does; `first` and `last` are its bins."""
-    before, usual = max(evening), evening[last]
+    before = max(evening)
     after = outage[last : last + 12]
     rows = [
         ["busiest five minutes of the evening, usually", "1"],
@@ -181,7 +181,6 @@ def storm(evening: Sequence[int], outage: Sequence[int], first: int, last: int) 
         ],
         ["the first five minutes after", f"{after[0] / before:.2f}"],
         ["the busiest five minutes of the hour after", f"{max(after) / before:.2f}"],
-        ["the same, beside what those minutes usually bring", f"{max(after) / usual:.2f}"],
     ]
     return table(["requests of the named line", "times"], rows)
 

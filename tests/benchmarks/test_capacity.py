@@ -8,6 +8,7 @@ from benchmarks.capacity import measured, model, page, plots, recorded, tables
 from benchmarks.capacity.arrivals import Curve
 from benchmarks.capacity.boxes import KINDS, NAMED
 from benchmarks.capacity.measured import Measured
+from benchmarks.capacity.recorded import Growth
 from benchmarks.growth.sized import SIGNED_WEEKS, Size
 from benchmarks.growth.turns import Cost
 from benchmarks.growth.units import jobs
@@ -34,7 +35,7 @@ def flat() -> model.Model:
     )
     wire = dict.fromkeys([*KINDS, "token request", "token", "handshake", "offer"], 100.0)
     costs = [Cost("an account's bill", Size(boxes, 1), boxes, 0.0, 1.0) for boxes in (10, 1000)]
-    return model.Model(Measured("", "", cpu, wire, disk), even, costs)
+    return model.Model(Measured("", "", cpu, wire, disk), even, Growth(costs, []))
 
 
 def test_the_pages_tables_are_those_of_the_recorded_figures():
@@ -100,8 +101,8 @@ def test_sizes_and_spans_are_told_in_their_own_units():
 
 def test_what_is_recorded_can_be_read_and_has_every_figure_that_the_model_asks_for():
     assert set(recorded.arrivals().usual.answered) == set(KINDS)
-    told = {one.unit for one in recorded.growth()}
-    assert {unit.name for unit in jobs()} < told
+    for found in (recorded.growth().boxes, recorded.growth().weeks):
+        assert {unit.name for unit in jobs()} < {one.unit for one in found}
     assert measured.read().machine
 
 
