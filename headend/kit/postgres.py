@@ -174,7 +174,7 @@ class PostgresStorage:
     def __init__(self, url: str, schema: Schema) -> None:
         self.url = url
         with connect(url) as raw:
-            _check(raw)
+            check(raw)
             migrate(raw, schema)
         self._alone: Together[Work, Done] = Together(partial(self._group, alone=True), GROUP_LIMIT)
         self._beside: Together[Work, Done] = Together(partial(self._group, alone=False), GROUP_LIMIT)
@@ -327,7 +327,7 @@ def _streamed(raw: psycopg.Connection[Any], text: str, values: Any) -> Iterator[
         yield from cursor
 
 
-def _check(raw: psycopg.Connection[Any]) -> None:
+def check(raw: psycopg.Connection[Any]) -> None:
     """Refuse a server on which what this code promises would not hold.
 
     Raises:

@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 
 from headend.kit.engine import ENGINE_COLUMNS
-from headend.kit.storage import StorageError, UndeclaredColumnError
+from headend.kit.storage import NewerSchemaError, StorageError, UndeclaredColumnError
 from shared.field_register import declared_columns
 
 _OWN = (
@@ -16,12 +16,12 @@ _LOCK = "SELECT pg_advisory_xact_lock(1398030932, 4)"
 _COLUMNS = """
 SELECT table_name, column_name FROM information_schema.columns
 WHERE table_schema = current_schema() AND table_name NOT IN (
-    SELECT inhrelid::regclass::text FROM pg_inherits) AND table_name <> 'migrations'
+    SELECT inhrelid::regclass::text FROM pg_inherits) AND table_name NOT IN ('migrations', 'moving')
 """
 
 
-class NewerSchemaError(StorageError):
-    """The database was made or migrated by a newer version of this software than this one."""
+class HalfMovedError(StorageError):
+    """`headend migrate` is filling this database and has not verified it yet."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,13 @@ class Schema:
     partitioned: tuple[str, ...] = ()
 
 
-def migrate(raw: psycopg.Connection[Any], schema: Schema) -> None:
+def migrate(raw: psycopg.Connection[Any], schema: Schema, *, moving: bool = False) -> None:
     """Bring the database to the newest schema, and refuse columns that the register does not declare.
 
+    `moving` says that whoever asks is filling it from a file.
+
     Raises:
+        HalfMovedError: somebody else is.
         NewerSchemaError: it knows steps that this version does not.
         UndeclaredColumnError: a column stands in the schema but not in the register of fields.
     """
@@ -63,6 +66,17 @@ def migrate(raw: psycopg.Connection[Any], schema: Schema) -> None:
                 raw.execute(step.script.encode())
                 raw.execute("INSERT INTO migrations (name) VALUES (%s)", (step.name,))
         _check_declared(raw, schema.side)
+        if not moving:
+            _check_whole(raw, schema.side)
+
+
+def _check_whole(raw: psycopg.Connection[Any], side: str) -> None:
+    marked = raw.execute("SELECT to_regclass('moving')").fetchone()
+    if marked is None or marked[0] is None:
+        return
+    row = raw.execute("SELECT done FROM moving WHERE what = ''").fetchone()
+    if row is None or not row[0]:
+        raise HalfMovedError(f"the database of {side} is being filled by `headend migrate`; end that first")
 
 
 def _check_declared(raw: psycopg.Connection[Any], side: str) -> None:

@@ -8,7 +8,7 @@ of work is a savepoint of its own, so that one failure undoes itself and nothing
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,6 +36,10 @@ class MissingRowError(StorageError):
     """There is no such row."""
 
 
+class NewerSchemaError(StorageError):
+    """The database was made or migrated by a newer version of this software than this one."""
+
+
 class UndeclaredColumnError(StbError):
     """A table or column that the register of fields does not declare."""
 
@@ -61,15 +65,28 @@ def migrate(path: Path, migrations: Migrations) -> None:
     """Bring the file to the newest schema, and refuse columns that the register does not declare.
 
     Raises:
+        NewerSchemaError: it knows steps that this version does not.
         UndeclaredColumnError: a column stands in the schema but not in the register of fields.
     """
     connection = connect(path, checkpoints=True)
     try:
         database = sqlite_utils.Database(connection)
+        _check_known(database, migrations)
         migrations.apply(database)
         _check_declared(database, migrations.name)
     finally:
         connection.close()
+
+
+def _check_known(database: sqlite_utils.Database, migrations: Migrations) -> None:
+    with closing(sqlite_utils.Database(memory=True)) as empty:
+        known = {step.name for step in migrations.pending(empty)}
+    unknown = {step.name for step in migrations.applied(database)} - known
+    if unknown:
+        raise NewerSchemaError(
+            f"the database of {migrations.name} has been through {', '.join(sorted(unknown))}, "
+            "which this version does not know; install the version that made it"
+        )
 
 
 def _check_declared(database: sqlite_utils.Database, side: str) -> None:
