@@ -50,7 +50,7 @@ def copy_table(source: Connection, target: PostgresConnection, table: Table, at_
                 _insert(target, table, chunk)
                 advance(target, table.name, last, count, done=False)
         except psycopg.DataError as error:
-            raise UnfitRowError(f"{table.name}, up to {last}: {error}") from error
+            raise UnfitRowError(f"{table.name}: a row up to {last} does not fit: {error}") from error
         tell(table.name, count)
     with target.raw.transaction():
         _count_on(target, table)

@@ -1,10 +1,19 @@
 import sqlite3
 import threading
+from contextlib import closing
 
 import pytest
 from sqlite_utils.migrations import Migrations
 
-from headend.kit.storage import GROUP_LIMIT, Storage, StorageError, UndeclaredColumnError, connect
+from headend.kit.storage import (
+    GROUP_LIMIT,
+    NewerSchemaError,
+    Storage,
+    StorageError,
+    UndeclaredColumnError,
+    connect,
+    migrate,
+)
 
 
 def make(path, columns="name TEXT PRIMARY KEY, n INTEGER NOT NULL"):
@@ -121,3 +130,13 @@ def test_an_emptied_log_holds_nothing_that_was_deleted(storage):
     assert any(secret.encode() in path.read_bytes() for path in files)
     storage.sweep()
     assert not any(secret.encode() in path.read_bytes() for path in files if path.exists())
+
+
+def test_a_database_of_a_newer_version_is_not_opened(tmp_path):
+    from headend.console.schema import migrations
+
+    migrate(tmp_path / "console.db", migrations)
+    with closing(sqlite3.connect(tmp_path / "console.db")) as old, old:
+        old.execute("INSERT INTO _sqlite_migrations (migration_set, name) VALUES ('console', 'of tomorrow')")
+    with pytest.raises(NewerSchemaError, match="of tomorrow"):
+        migrate(tmp_path / "console.db", migrations)
