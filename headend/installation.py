@@ -237,8 +237,8 @@ class Installation:
         if table not in kept:
             kept += ["", table]
         place = kept.index(table) + 1
-        new = {side: url for side, url in databases.items() if side not in self.settings.databases}
-        kept[place:place] = [f"{side} = {_quoted(url)}" for side, url in sorted(new.items())]
+        old = [line for line in kept[place:] if line.partition("=")[0].strip() not in databases]
+        kept[place:] = [*(f"{side} = {_quoted(url)}" for side, url in sorted(databases.items())), *old]
         text = "\n".join(kept) + "\n"
         wanted = replace(self.settings, databases={**self.settings.databases, **databases})
         if _read(text) != wanted:
