@@ -11,7 +11,7 @@ import os
 import shutil
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -87,10 +87,18 @@ def _check(settings: Settings) -> Settings:
     return settings
 
 
-def _toml(settings: Settings) -> str:
-    def text(value: str) -> str:
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def _quoted(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
+
+def _read(text: str) -> Settings:
+    found: dict[str, Any] = tomllib.loads(text)
+    found["regions"] = tuple(found["regions"])
+    return _check(Settings(**found))
+
+
+def _toml(settings: Settings) -> str:
+    text = _quoted
     lines = [
         f"issuer = {text(settings.issuer)}",
         f"zone = {text(settings.zone)}",
@@ -116,9 +124,7 @@ class Installation:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            found: dict[str, Any] = tomllib.loads((folder / SETTINGS).read_text())
-            found["regions"] = tuple(found["regions"])
-            self.settings = _check(Settings(**found))
+            self.settings = _read((folder / SETTINGS).read_text())
         except FileNotFoundError as error:
             raise InstallationError(f"{folder} is no installation; make one with `headend init`") from error
         except (OSError, ValueError, TypeError, KeyError) as error:
@@ -150,7 +156,7 @@ class Installation:
         Raises:
             InstallationError: a side has its database in a file here, or `target` stands already.
         """
-        alone = [side for side in self.sides if not is_url(self.place(side))]
+        alone = [side for side in self.sides if self.address(side) is None]
         if alone:
             raise InstallationError(
                 f"{', '.join(alone)}: in a file of this node; only what is in PostgreSQL has several nodes"
@@ -232,8 +238,13 @@ class Installation:
         it the variable names a file that holds the address, for addresses with a password.
 
         Raises:
-            InstallationError: that file cannot be read, or the address is none of PostgreSQL.
+            InstallationError: that file cannot be read, or the address is none of PostgreSQL; or the file of
+                the database has been moved, or is being moved, to PostgreSQL.
         """
+        return self.address(side) or self._file(side)
+
+    def address(self, side: str) -> str | None:
+        """The address of a side's PostgreSQL database, if it has one; see `place`."""
         name = f"HEADEND_{side.upper()}_DATABASE"
         said = os.environ.get(name)
         if (secret := os.environ.get(f"{name}_FILE")) is not None:
@@ -242,11 +253,49 @@ class Installation:
             except OSError as error:
                 raise InstallationError(f"{name}_FILE: {error}") from error
         url = said or self.settings.databases.get(side)
-        if url is None:
-            return self.database(side)
-        if not is_url(url):
+        if url is not None and not is_url(url):
             raise InstallationError(f"{name} has to begin with postgresql://")
         return url
+
+    def _file(self, side: str) -> Path:
+        if self.moving_mark(side).exists():
+            raise InstallationError(
+                f"{side} is being moved to PostgreSQL: end that with `headend migrate` as it was begun, "
+                "or give it up with `headend migrate --give-up`"
+            )
+        if self.moved_file(side).exists():
+            raise InstallationError(
+                f"{side} was moved to PostgreSQL, and {SETTINGS} does not say where it is"
+            )
+        return self.database(side)
+
+    def moving_mark(self, side: str) -> Path:
+        """The file that stands while a side's database is being moved to PostgreSQL."""
+        return self.folder / f"{side}.moving"
+
+    def moved_file(self, side: str) -> Path:
+        """The file of a side's database once it has been moved; nothing opens it."""
+        return self.folder / f"{side}.db.moved"
+
+    def place_at(self, databases: dict[str, str]) -> "Installation":
+        """The same installation with these sides on PostgreSQL; the rest of its settings file stays as it is.
+
+        Raises:
+            InstallationError: the file would not say that; it is unchanged.
+        """
+        path = self.folder / SETTINGS
+        kept, table = path.read_text().rstrip("\n").split("\n"), "[databases]"
+        if table not in kept:
+            kept += ["", table]
+        place = kept.index(table) + 1
+        old = [line for line in kept[place:] if line.partition("=")[0].strip() not in databases]
+        kept[place:] = [*(f"{side} = {_quoted(url)}" for side, url in sorted(databases.items())), *old]
+        text = "\n".join(kept) + "\n"
+        wanted = replace(self.settings, databases={**self.settings.databases, **databases})
+        if _read(text) != wanted:
+            raise InstallationError(f"{path}: the table [databases] has to be written by hand: {databases}")
+        write_file(path, text.encode(), 0o644)
+        return Installation(self.folder)
 
     def clock(self) -> Clock:
         """The installation's clock: the machine's, or the simulator's on a simulated one."""
@@ -272,7 +321,7 @@ class Installation:
     @property
     def is_shared(self) -> bool:
         """Whether several processes may serve it: every side's database is PostgreSQL's."""
-        return all(is_url(self.place(side)) for side in self.sides)
+        return all(self.address(side) is not None for side in self.sides)
 
     def lock(self) -> int:
         """Take the installation for this process; held until the process ends, however it ends.

@@ -293,8 +293,9 @@ def backup(folder: Path, target: Path, passphrase_file: Path | None) -> None:
 @click.option(
     "--passphrase-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=True
 )
+@click.option("--database", help="postgresql://host/name with {side}: empty databases, if it was on these.")
 @told
-def restore(source: Path, folder: Path, passphrase_file: Path) -> None:
+def restore(source: Path, folder: Path, passphrase_file: Path, database: str | None) -> None:
     """Make FOLDER, which must not exist, from a backup with its encrypted keys."""
-    backups.restore(source, folder, passphrase_file.read_bytes().strip())
+    backups.restore(source, folder, passphrase_file.read_bytes().strip(), database)
     click.echo(f"restored to {folder}")

@@ -56,7 +56,19 @@ class Streams(Protocol):
         ...
 
 
-class Engine(Streams, Protocol):
+class Desk(Protocol):
+    """Whoever can be asked, and does work in a transaction."""
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Do `work` in a durable transaction; see `Engine.write`."""
+        ...
+
+    def read(self) -> Connection:
+        """A connection for questions."""
+        ...
+
+
+class Engine(Desk, Streams, Protocol):
     """One side's database."""
 
     def write(self, work: Callable[[Connection], T]) -> T:

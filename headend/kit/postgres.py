@@ -194,7 +194,7 @@ class PostgresStorage:
     def __init__(self, url: str, schema: Schema) -> None:
         self.url = url
         with connect(url) as raw:
-            _check(raw)
+            check(raw)
             migrate(raw, schema)
         self._alone: Together[Work, Done] = Together(
             partial(self._group, alone=True), GROUP_LIMIT, GroupMeter(schema.side)
@@ -358,7 +358,7 @@ def _streamed(raw: psycopg.Connection[Any], text: str, values: Any) -> Iterator[
         yield from cursor
 
 
-def _check(raw: psycopg.Connection[Any]) -> None:
+def check(raw: psycopg.Connection[Any]) -> None:
     """Refuse a server on which what this code promises would not hold.
 
     Raises:

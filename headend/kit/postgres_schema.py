@@ -6,7 +6,7 @@ from typing import Any, Final
 import psycopg
 
 from headend.kit.engine import ENGINE_COLUMNS
-from headend.kit.storage import NewerDatabaseError, UndeclaredColumnError
+from headend.kit.storage import NewerDatabaseError, StorageError, UndeclaredColumnError
 from shared.field_register import declared_columns
 
 _OWN = (
@@ -18,6 +18,10 @@ _COLUMNS = """
 SELECT table_name, column_name FROM information_schema.columns
 WHERE table_schema = current_schema() AND table_name NOT IN (
     SELECT inhrelid::regclass::text FROM pg_inherits)"""
+
+
+class HalfMovedError(StorageError):
+    """`headend migrate` is filling this database and has not verified it yet."""
 
 
 @dataclass(frozen=True)
@@ -43,14 +47,17 @@ SEALED_KEYS: Final = Migration(
     "sealed_keys", "CREATE TABLE sealed_keys (name TEXT PRIMARY KEY, sealed BYTEA NOT NULL)"
 )
 """Every side's: its own keys, which all nodes share; see headend.kit.shelf."""
-_NOT_KEPT: Final = frozenset({"migrations", "sealed_keys"})
+_NOT_KEPT: Final = frozenset({"migrations", "moving", "sealed_keys"})
 """Tables of the machinery, in which nothing stands that the register would have to declare."""
 
 
-def migrate(raw: psycopg.Connection[Any], schema: Schema) -> None:
+def migrate(raw: psycopg.Connection[Any], schema: Schema, *, moving: bool = False) -> None:
     """Bring the database to the newest schema, and refuse columns that the register does not declare.
 
+    `moving` says that whoever asks is filling it from a file.
+
     Raises:
+        HalfMovedError: somebody else is.
         NewerDatabaseError: it has been through steps that this version does not know and that break it. Steps
             that only add are let be: while nodes are replaced one by one, old ones start beside new ones.
         UndeclaredColumnError: a column stands in the schema but not in the register of fields.
@@ -75,6 +82,17 @@ def migrate(raw: psycopg.Connection[Any], schema: Schema) -> None:
                 raw.execute("INSERT INTO migrations (name, breaks) VALUES (%s, %s::boolean)", said)
         if set(done) <= known:
             _check_declared(raw, schema.side)
+        if not moving:
+            _check_whole(raw, schema.side)
+
+
+def _check_whole(raw: psycopg.Connection[Any], side: str) -> None:
+    marked = raw.execute("SELECT to_regclass('moving')").fetchone()
+    if marked is None or marked[0] is None:
+        return
+    row = raw.execute("SELECT done FROM moving WHERE what = ''").fetchone()
+    if row is None or not row[0]:
+        raise HalfMovedError(f"the database of {side} is being filled by `headend migrate`; end that first")
 
 
 def _check_declared(raw: psycopg.Connection[Any], side: str) -> None:

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from headend.kit.engine import Connection, Engine
+from headend.kit.engine import Connection, Desk
 from headend.kit.files import write_once
 from shared.errors import StbError
 
@@ -90,9 +90,7 @@ class FolderShelf:
 class TableShelf:
     """Keys as sealed rows of a side's database, which every node opens with the same `shelf.key`."""
 
-    def __init__(
-        self, engine: Engine, folder: Path, random_bytes: Callable[[int], bytes] = os.urandom
-    ) -> None:
+    def __init__(self, engine: Desk, folder: Path, random_bytes: Callable[[int], bytes] = os.urandom) -> None:
         self._engine = engine
         self._folder = FolderShelf(folder)
         self._random = random_bytes
