@@ -34,7 +34,9 @@ from headend.console.frame import Settings as ConsoleSettings
 from headend.console.side import ConsoleSide, make_console
 from headend.disclosure import Kind, Purpose, Recipient, clear
 from headend.installation import BILLING_KEY, CATALOGUE_KEY, DIRECTORY_KEY, Installation
+from headend.kit.admission import Admission, Urgency
 from headend.kit.files import write_once
+from headend.kit.front import Front
 from headend.kit.http import MOST_READ, RefusedError, problem, problem_answer
 from headend.kit.jobs import Job, Jobs, Slot, Ticker, week_slot
 from headend.kit.process import wait_for_lock, watch_parent
@@ -58,6 +60,17 @@ DIRECTORY_LEAD_WEEKS = 1
 """A week's directory is published this many weeks before it starts."""
 TICK_SECONDS = 5.0
 SIMULATED_TICK_SECONDS = 0.05
+BOUNDS = {Urgency.READS: 64, Urgency.TOKENS: 128, Urgency.FRAGMENTS: 256, Urgency.ORDERS: 512}
+"""With so many requests in flight, those of an urgency are refused; 512 orders are half a second's work."""
+URGENCIES = (
+    ("/billing/v1/chain", Urgency.ORDERS),
+    ("/billing/v1/enrol", Urgency.ORDERS),
+    ("/analytics/ohttp", Urgency.FRAGMENTS),
+    ("/billing/v1/tokens", Urgency.TOKENS),
+    ("/billing/", Urgency.READS),
+    ("/analytics/", Urgency.READS),
+)
+"""How urgent what boxes and receivers ask is; operators' pages and what watches the process always get in."""
 
 
 @dataclass
@@ -69,6 +82,7 @@ class Headend:
     analytics: AnalyticsSide | None = None
     console: ConsoleSide | None = None
     jobs: Jobs = field(init=False)
+    admission: Admission = field(default_factory=lambda: Admission(BOUNDS))
 
     def __post_init__(self) -> None:
         self.jobs = Jobs(list(self._all_jobs()), self.installation.clock())
@@ -238,13 +252,13 @@ def spawn_release(folder: Path, week: Week) -> None:
 class _Samples(Collector):
     """All sides' samples in the Prometheus form."""
 
-    def __init__(self, sides: list[Side]) -> None:
-        self._sides = sides
+    def __init__(self, sides: list[Side], admission: Admission) -> None:
+        self._sources = [*(side.metrics for side in sides), admission.samples]
 
     def collect(self) -> Iterable[Metric]:
         families: dict[str, GaugeMetricFamily] = {}
-        for side in self._sides:
-            for name, labels, value in side.metrics():
+        for source in self._sources:
+            for name, labels, value in source():
                 family = families.setdefault(name, GaugeMetricFamily(name, name, labels=sorted(labels)))
                 family.add_metric([labels[key] for key in sorted(labels)], value)
         return families.values()
@@ -267,6 +281,11 @@ def create_app(headend: Headend) -> Flask:
     return app
 
 
+def urgency_of(path: str) -> Urgency | None:
+    """How urgent a request is by its path; None for what is never refused for want of a place."""
+    return next((urgency for start, urgency in URGENCIES if path.startswith(start)), None)
+
+
 def _storage_problem(error: StorageError) -> Response:
     log.error("storage: %s", error)
     return problem_answer("storage", HTTPStatus.SERVICE_UNAVAILABLE, "The database did not take it")
@@ -279,7 +298,7 @@ def _http_problem(error: HTTPException) -> Response:
 
 def _operations(app: Flask, headend: Headend, sides: list[Side]) -> None:
     registry = CollectorRegistry()
-    registry.register(_Samples(sides))
+    registry.register(_Samples(sides, headend.admission))
 
     @app.get("/healthz")
     def healthz() -> Response:
@@ -303,8 +322,8 @@ def _operations(app: Flask, headend: Headend, sides: list[Side]) -> None:
         return Response(generate_latest(registry), content_type="text/plain; version=0.0.4")
 
 
-def served() -> Flask:
-    """What granian's worker loads: the lock, the sides, the ticker, the application.
+def served() -> Front:
+    """What granian's worker loads: the lock, the sides, the ticker, the application behind its front.
 
     Raises:
         InstallationError: another process serves this installation.
@@ -328,7 +347,8 @@ def served() -> Flask:
     if os.environ.get(SECURE_VARIABLE) == "1":
         # One proxy stands in front; without it these headers are anybody's to write.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign] # Flask's own way
-    return app
+    doors = {path: door for side in headend.sides() for path, door in side.doors.items()}
+    return Front(app, doors, headend.admission, urgency_of)
 
 
 def served_gateway() -> Line:

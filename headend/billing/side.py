@@ -27,6 +27,7 @@ from headend.billing.refusals import BoxMismatchError, NotPublishedError, Unknow
 from headend.billing.retention import job_retention
 from headend.billing.sqlite import SqliteBilling
 from headend.billing.store import BillingStore, BillingTx
+from headend.kit.doors import Door
 from headend.kit.http import MalformedError, RefusedError, Tally, body_of, json_answer, problem
 from headend.kit.jobs import Job, Slot, day_slot, week_slot
 from headend.kit.side import Side
@@ -45,6 +46,9 @@ from shared.totals import ROUNDED_TO, BoxTotals
 from shared.weeks import Month, NotAWeekError, Week
 
 JSON = "application/json"
+CHAIN = "/billing/v1/chain"
+GROUP_LIMIT = 64
+"""Submissions that are checked and committed together; more would only make the first of them wait longer."""
 MAX_ENVELOPE = 32 * 1024
 FORGOTTEN_AFTER = timedelta(days=1)
 """How long after a week has closed billing still knows who reported; the totals are handed over before."""
@@ -104,6 +108,7 @@ class BillingSide:
             ready=self._ready,
             close=self.close,
             flush=self.flush,
+            doors={CHAIN: Door(JSON, MAX_SUBMISSION, JSON, GROUP_LIMIT, self.take_chains, self.tally.add)},
         )
 
     def _desk(self) -> Desk:
@@ -173,13 +178,22 @@ class BillingSide:
         return json_answer(msgspec.json.encode(enrolled))
 
     def _chain(self) -> Response:
-        raw = body_of(JSON, MAX_SUBMISSION)
-        try:
-            submission = read(raw, Submission)
-        except UnreadableMessageError as error:
-            raise MalformedError("no submission") from error
-        envelopes = [bytes(envelope) for envelope in submission.envelopes]
-        return json_answer(msgspec.json.encode(orders.take(self.store, envelopes, self.now_ms())))
+        (outcome,) = self.take_chains([body_of(JSON, MAX_SUBMISSION)])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return json_answer(outcome)
+
+    def take_chains(self, bodies: list[bytes]) -> list[bytes | Exception]:
+        """Take submissions as they come in, in one transaction: each one's acknowledgement, or its refusal.
+
+        Raises:
+            StorageError: the database did not take the only one there was; it may be sent again.
+        """
+        read_ones = [_read_submission(raw) for raw in bodies]
+        whole = [one for one in read_ones if not isinstance(one, RefusedError)]
+        outcomes = iter(orders.take_group(self.store, whole, self.now_ms()))
+        told = (one if isinstance(one, RefusedError) else next(outcomes) for one in read_ones)
+        return [one if isinstance(one, Exception) else msgspec.json.encode(one) for one in told]
 
     def _heartbeat(self) -> Response:
         look = self.store.read()
@@ -334,6 +348,14 @@ class BillingSide:
         return samples + [
             (f"headend_{name}", {}, sums[name]) for name in ("in_flight", "boxes_with_gaps", "ledger_sum")
         ]
+
+
+def _read_submission(raw: bytes) -> list[bytes] | RefusedError:
+    try:
+        submission = read(raw, Submission)
+    except UnreadableMessageError:
+        return MalformedError("no submission")
+    return [bytes(envelope) for envelope in submission.envelopes]
 
 
 def _hear(tx: BillingTx, beat: Heartbeat, now_ms: int) -> None:

@@ -17,8 +17,9 @@ from shared.register import profile_names
 from shared.system_clock import SteeredClock, SystemClock
 from shared.weeks import Week
 
-BLOCKING_THREADS = 24
-"""Threads of the one worker; they mostly wait for the group commit, and a commit takes all that wait."""
+BACKLOG = 4096
+CONNECTIONS = 8192
+"""Connections that are open at once, idle ones too: what is too much is to be refused, not left to wait."""
 
 
 @click.command()
@@ -95,7 +96,7 @@ def serve(folder: Path, host: str, port: int, sides: str, *, behind_tls: bool, g
     os.environ[SIDES_VARIABLE] = sides
     os.environ[SECURE_VARIABLE] = "1" if behind_tls else "0"
     os.environ[APART_VARIABLE] = "1" if gateway_apart else "0"
-    _serve("headend.app:served", "wsgi", (host, port), BLOCKING_THREADS)
+    _serve("headend.app:served", (host, port))
 
 
 @click.command()
@@ -112,7 +113,7 @@ def gateway(folder: Path, host: str, port: int, *, behind_tls: bool) -> None:
     _check_host(host, behind_tls=behind_tls)
     os.close(wait_for_lock(Installation(folder).gateway_lock))
     os.environ[FOLDER_VARIABLE] = str(folder.resolve())
-    _serve("headend.app:served_gateway", "rsgi", (host, port))
+    _serve("headend.app:served_gateway", (host, port))
 
 
 def _check_host(host: str, *, behind_tls: bool) -> None:
@@ -120,7 +121,7 @@ def _check_host(host: str, *, behind_tls: bool) -> None:
         raise click.ClickException("plain HTTP is for loopback only; put a TLS proxy in front")
 
 
-def _serve(target: str, interface: str, address: tuple[str, int], threads: int | None = None) -> None:
+def _serve(target: str, address: tuple[str, int]) -> None:
     from granian import Granian
     from granian.constants import Interfaces, RuntimeModes
 
@@ -128,14 +129,15 @@ def _serve(target: str, interface: str, address: tuple[str, int], threads: int |
         target,
         address=address[0],
         port=address[1],
-        interface=Interfaces(interface),
+        interface=Interfaces.RSGI,
         workers=1,
         factory=True,
         log_access=False,
         websockets=False,
         workers_kill_timeout=10,
-        blocking_threads=threads,
-        runtime_mode=RuntimeModes.st if interface == "rsgi" else RuntimeModes.auto,
+        backlog=BACKLOG,
+        backpressure=CONNECTIONS,
+        runtime_mode=RuntimeModes.st,
     ).serve()
 
 
