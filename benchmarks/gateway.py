@@ -136,10 +136,10 @@ class Mint:
         assert isinstance(key, RSAPrivateKey)  # noqa: S101 (token keys are)
         return key
 
-    def make(self, measure: Measure, number: int) -> Sealed:
-        """One fragment of a measure; `number` chooses its cell."""
-        cell = 1 + number % (11 if measure.grid else 1)
-        value = number % 17 if measure.kind is Kind.TIMED else 1
+    def make(self, measure: Measure, number: int, *, empty: bool = False) -> Sealed:
+        """One fragment of a measure; `number` chooses its cell, unless it is to say `none`."""
+        cell = 0 if empty else 1 + number % (11 if measure.grid else 1)
+        value = 0 if empty else number % 17 if measure.kind is Kind.TIMED else 1
         token = authorization_header(self._token(measure))
         request = Request(
             "POST",

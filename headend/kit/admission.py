@@ -1,8 +1,8 @@
 """Who is let in when more is asked than can be done: the most urgent longest, the least urgent not at all.
 
-Requests in flight are counted. Each urgency has its own bound: once so many are in flight, a request of that
-urgency is refused at once. A box comes again by itself, and an early refusal costs it and the headend less
-than a late answer that nobody waits for any more. What is refused has changed nothing.
+Requests in flight are counted, large ones by their size. Each urgency has its own bound: once so many are in
+flight, a request of that urgency is refused at once. A box comes again by itself, and an early refusal costs
+less than a late answer that nobody waits for any more. What is refused has changed nothing.
 """
 
 import threading
@@ -34,6 +34,10 @@ RETRY_AFTER_S = 30
 """Seconds after which a refused client without a plan of its own may come again; boxes draw theirs."""
 
 
+WEIGHED_BYTES = 2048
+"""A body counts for one more request with each of these: a hundred orders are as much work as they are."""
+
+
 class BusyError(RefusedError):
     """More is asked than can be done: come again later."""
 
@@ -51,22 +55,23 @@ class Admission:
         self._refused: Counter[Urgency] = Counter()
 
     @contextmanager
-    def admitted(self, urgency: Urgency) -> Iterator[None]:
-        """Work within.
+    def admitted(self, urgency: Urgency, size: int = 0) -> Iterator[None]:
+        """Work within, on a body of so many bytes.
 
         Raises:
-            BusyError: as many requests are in flight as this urgency bears.
+            BusyError: as much is in flight as this urgency bears.
         """
+        weight = 1 + size // WEIGHED_BYTES
         with self._lock:
             if self._in_flight >= self._bounds[urgency]:
                 self._refused[urgency] += 1
                 raise BusyError
-            self._in_flight += 1
+            self._in_flight += weight
         try:
             yield
         finally:
             with self._lock:
-                self._in_flight -= 1
+                self._in_flight -= weight
 
     def refused(self) -> dict[Urgency, int]:
         """How many requests of each urgency have been refused since the process began."""
@@ -74,7 +79,7 @@ class Admission:
             return {urgency: self._refused[urgency] for urgency in Urgency}
 
     def in_flight(self) -> int:
-        """How many requests are in flight."""
+        """How much is in flight: requests, the large ones counted by their size."""
         return self._in_flight
 
     def samples(self) -> list[tuple[str, dict[str, str], float]]:

@@ -119,9 +119,11 @@ class Front:
             await self._by_flask(scope, exchange, self._operators)
             return
         try:
-            with self._admission.admitted(urgency):
+            with self._admission.admitted(urgency, min(_size(scope), MOST_READ)):
                 await self._answer(scope, exchange)
         except BusyError as refusal:
+            if 0 < _size(scope) <= MOST_READ:
+                await exchange()  # else the connection, and this answer with it, may be cut
             headers = [("content-type", PROBLEM_TYPE), ("retry-after", str(RETRY_AFTER_S))]
             exchange.response_bytes(int(refusal.status), headers, problem_body(refusal))
 
@@ -137,14 +139,19 @@ class Front:
 
     async def _by_flask(self, scope: Scope, exchange: Exchange, pool: ThreadPoolExecutor) -> None:
         assert self._loop is not None  # noqa: S101 (nothing is asked before the beginning)
-        length = scope.headers.get("content-length") or ""
         # Too much, or of a length that is not told, is not read: Flask refuses it by its head.
-        body = await exchange() if length.isdecimal() and int(length) <= MOST_READ else b""
+        body = await exchange() if 0 < _size(scope) <= MOST_READ else b""
         environ = environ_of(scope, body)
         pieces = _Pieces(self._loop, exchange)
         found = await self._loop.run_in_executor(pool, answer_of, self._app, environ, pieces.send)
         if isinstance(found, Whole):
             exchange.response_bytes(found.status, found.headers, found.body)
+
+
+def _size(scope: Scope) -> int:
+    """How many bytes of body are told; 0 if none are, or if they come in chunks."""
+    told = scope.headers.get("content-length") or ""
+    return int(told) if told.isdecimal() else 0
 
 
 class _Pieces:

@@ -19,7 +19,7 @@ from shared import dsse
 from shared.directory import Directory, challenge, read_directory
 from shared.named import GENESIS, Heartbeat, MeasureRequest, TokenAsk, encode
 from shared.ohttp import REQUEST_MEDIA_TYPE
-from shared.register import profile
+from shared.register import Measure, profile
 from shared.system_clock import SystemClock
 from shared.tokens import NONCE_BYTES, blind, prepare
 from shared.weeks import Week
@@ -29,16 +29,27 @@ from tests.load.plan import Kind
 JSON = "application/json"
 OFFERS = 400
 APART_MS = 1000
+NONE_EACH = 7
 TOGETHER = 16
 KINDS = {
     "order": Kind("named", "POST", "/billing/v1/chain", JSON, chains=True),
     "batch": Kind("named", "POST", "/billing/v1/chain", JSON, chains=True),
+    "again": Kind("named", "POST", "/billing/v1/chain", JSON, chains=True),
     "heartbeat": Kind("named", "POST", "/billing/v1/heartbeat", JSON),
     "tokens": Kind("named", "POST", "/billing/v1/tokens", JSON),
     "catalogue": Kind("named", "GET", "/billing/v1/catalogue"),
     "fragment": Kind("anonymous", "POST", "/analytics/ohttp", REQUEST_MEDIA_TYPE, keeps_answers=True),
     "console": Kind("console", "GET", "/console/sign-in"),
 }
+
+
+@dataclass(frozen=True)
+class Made:
+    """A fragment: of which measure, whether it says `none`, and as it is sent."""
+
+    measure: Measure
+    empty: bool
+    sealed: Sealed
 
 
 @dataclass
@@ -50,18 +61,7 @@ class Fleet:
     now_ms: int
     boxes: list[SigningBox]
     mint: Mint
-    fragments: list[Sealed] = field(default_factory=list)
-
-    def chains(self, first: int = 0, last: int | None = None) -> list[list[bytes]]:
-        """The signed messages of some boxes."""
-        return [box.sent for box in self.boxes[first:last]]
-
-    def place_orders(self, each: int, boxes: list[SigningBox] | None = None) -> None:
-        """Let boxes place so many orders each, of titles that differ, a second apart."""
-        for number, box in enumerate(self.boxes if boxes is None else boxes):
-            for _ in range(each):
-                film = (number + len(box.sent)) % OFFERS
-                box.order(f"film-{film}", at_ms=self.now_ms + APART_MS * len(box.sent))
+    fragments: list[Made] = field(default_factory=list)
 
     def heartbeats(self, boxes: list[SigningBox]) -> list[bytes]:
         """A sign of life from each, before it has placed anything."""
@@ -88,11 +88,28 @@ class Fleet:
         return [box.sign(encode(_token_ask(box, week, directory))) for box in boxes]
 
     def seal_fragments(self, count: int) -> list[bytes]:
-        """So many more genuine fragments, each with a token of its own."""
+        """So many more genuine fragments, each with a token of its own; some say `none`."""
         measures = profile("small").measures
-        made = [self.mint.make(measures[at % len(measures)], at) for at in range(count)]
+        made = [
+            Made(
+                one := measures[at % len(measures)],
+                empty := at % NONE_EACH == 0,
+                self.mint.make(one, at, empty=empty),
+            )
+            for at in range(count)
+        ]
         self.fragments += made
-        return [one.body for one in made]
+        return [one.sealed.body for one in made]
+
+    def sign_orders(self, boxes: list[SigningBox], each: int = 1) -> list[list[bytes]]:
+        """What these boxes place next: so many orders each, of titles that differ, a second apart."""
+        return [[self._order(box, number) for _ in range(each)] for number, box in enumerate(boxes)]
+
+    def _order(self, box: SigningBox, number: int) -> bytes:
+        film = f"film-{(number + box.seq) % OFFERS}"
+        envelope = box.order(film, at_ms=self.now_ms + APART_MS * box.seq)
+        box.sent.clear()  # the generator keeps what is not acknowledged
+        return envelope
 
 
 def _directory(installation: Installation, week: Week) -> Directory:

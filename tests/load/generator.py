@@ -65,7 +65,7 @@ class Generator:
         self._turn: dict[str, int] = defaultdict(int)
         self._heads = {name: _head(kind) for name, kind in plan.kinds.items()}
         self._boxes = [Box(number, chain) for number, chain in enumerate(plan.boxes)]
-        self._measured = {name: Measured(defaultdict(int), [], [], {}) for name in plan.kinds}
+        self._measured = {name: Measured(defaultdict(int), [], [], 0, {}) for name in plan.kinds}
         self._lateness: list[int] = []
         self._seconds: list[Second] = []
         self._flying = 0
@@ -74,7 +74,7 @@ class Generator:
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._below: RandomBelow | None = None
         if plan.backoff is not None:
-            self._below = below(Random(plan.backoff.seed).randbytes)  # noqa: S311 (a storm can be played again)
+            self._below = below(Random(plan.backoff.seed).randbytes)
 
     async def play(self) -> Result:
         """Send everything at its moment, wait for what is still on its way, and tell."""
@@ -164,6 +164,7 @@ class Generator:
             second.good += 1
             measured.statuses["good"] += 1
             measured.good_us.append(took)
+            measured.in_time += planned_us + took <= self._plan.window_s * _SECOND_US
             if self._plan.kinds[name].keeps_answers:
                 measured.answers[number] = answer
         else:

@@ -52,14 +52,19 @@ class Plan(msgspec.Struct, frozen=True, array_like=True):
     most_connections: int = 2000
     backoff: Backoff | None = None
     give_up_s: float = 600.0
+    window_s: float = 0.0
 
 
 class Measured(msgspec.Struct, array_like=True):
-    """What came of one kind: how often each status was answered, and the latencies of answers in us."""
+    """What came of one kind: how often each status was answered, and the latencies of answers in us.
+
+    `in_time` are good answers that came before the plan's window was over.
+    """
 
     statuses: dict[str, int]
     good_us: list[int]
     refused_us: list[int]
+    in_time: int
     answers: dict[int, bytes]
 
 

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,38 +29,44 @@ class Served:
 
 
 @contextmanager
-def serving(folder: Path, *command: str) -> Iterator[Served]:
+def serving(folder: Path, *command: str, core: int | None = None) -> Iterator[Served]:
     """A `headend` command over an installation, ready to answer, and stopped in the end."""
+    words = [sys.executable, "-m", "headend", command[0], str(folder), *command[1:], "--port"]
+    with started([*on_core(core), *words], "/healthz") as served:
+        yield served
+
+
+@contextmanager
+def started(words: list[str], path: str) -> Iterator[Served]:
+    """A server whose last word is its port, once it answers at `path`."""
     port = free_port()
-    words = [sys.executable, "-m", "headend", command[0], str(folder), "--port", str(port), *command[1:]]
+    words = [*words, str(port)]
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     served = Served(f"http://127.0.0.1:{port}", process.pid)
     try:
-        wait_until(lambda: _answers(served.url), command[0])
+        wait_until(lambda: _answers(served.url + path), words[-2])
         yield served
     finally:
         process.terminate()
         process.wait(STOP_S)
 
 
+def on_core(core: int | None) -> list[str]:
+    """The words that keep a program on one core."""
+    return [] if core is None else ["taskset", "--cpu-list", str(core)]
+
+
 def _answers(url: str) -> bool:
     try:
-        return requests.get(f"{url}/healthz", timeout=5).ok
+        return requests.get(url, timeout=5).ok
     except requests.RequestException:
         return False
 
 
-@contextmanager
-def both(folder: Path) -> Iterator[tuple[Served, Served]]:
-    """As a large operator runs it: named line and console in one process, fragments in another."""
-    with ExitStack() as stack:
-        rest = stack.enter_context(serving(folder, "serve", "--gateway-apart"))
-        yield rest, stack.enter_context(serving(folder, "gateway"))
-
-
-def generate(plan: Plan, folder: Path) -> Result:
+def generate(plan: Plan, folder: Path, core: int | None = None) -> Result:
     """Let a generator in a process of its own play a plan."""
     told, found = folder / "plan", folder / "result"
     write(told, plan)
-    subprocess.run([sys.executable, "-m", "tests.load.generator", str(told), str(found)], check=True)
+    words = [*on_core(core), sys.executable, "-m", "tests.load.generator", str(told), str(found)]
+    subprocess.run(words, check=True)
     return read_result(found)
