@@ -46,7 +46,7 @@ from shared.totals import ROUNDED_TO, BoxTotals
 from shared.weeks import Month, NotAWeekError, Week
 
 JSON = "application/json"
-CHAIN = "/billing/v1/chain"
+CHAIN, BEAT = "/billing/v1/chain", "/billing/v1/heartbeat"
 GROUP_LIMIT = 64
 """Submissions that are checked and committed together; more would only make the first of them wait longer."""
 MAX_ENVELOPE = 32 * 1024
@@ -108,7 +108,10 @@ class BillingSide:
             ready=self._ready,
             close=self.close,
             flush=self.flush,
-            doors={CHAIN: Door(JSON, MAX_SUBMISSION, JSON, GROUP_LIMIT, self.take_chains, self.tally.add)},
+            doors={
+                CHAIN: Door(JSON, MAX_SUBMISSION, JSON, GROUP_LIMIT, self.take_chains, self.tally.add),
+                BEAT: Door(JSON, MAX_ENVELOPE, JSON, GROUP_LIMIT, self.take_heartbeats, self.tally.add),
+            },
         )
 
     def _desk(self) -> Desk:
@@ -196,20 +199,29 @@ class BillingSide:
         return [one if isinstance(one, Exception) else msgspec.json.encode(one) for one in told]
 
     def _heartbeat(self) -> Response:
-        look = self.store.read()
-        box, payload = orders.authenticate(look, body_of(JSON, MAX_ENVELOPE))
-        try:
-            beat = read(payload, Heartbeat)
-        except UnreadableMessageError as error:
-            raise MalformedError("no heartbeat") from error
-        if beat.box != box.box:
-            raise BoxMismatchError("signed by another box than it speaks for")
-        if look.chain_end(beat.box, beat.epoch) is None:
-            raise UnknownEpochError("never issued")
-        self.store.write(lambda tx: _hear(tx, beat, self.now_ms()))
-        end = look.chain_end(beat.box, beat.epoch)
-        ack = Acknowledgement(beat.box, beat.epoch, end.last_seq if end else 0, look.catalogue_version())
-        return json_answer(msgspec.json.encode(ack))
+        (outcome,) = self.take_heartbeats([body_of(JSON, MAX_ENVELOPE)])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return json_answer(outcome)
+
+    def take_heartbeats(self, bodies: list[bytes]) -> list[bytes | Exception]:
+        """Take signs of life, in one transaction: each one's acknowledgement, or its refusal.
+
+        Raises:
+            StorageError: the database did not take them.
+        """
+        look, now_ms = self.store.read(), self.now_ms()
+        beats = [_read_beat(look, raw) for raw in bodies]
+        heard = [beat for beat in beats if isinstance(beat, Heartbeat)]
+        if heard:
+            self.store.write(lambda tx: _hear(tx, heard, now_ms))
+        version = look.catalogue_version()
+        return [
+            beat
+            if isinstance(beat, RefusedError)
+            else msgspec.json.encode(_acknowledged(look, beat, version))
+            for beat in beats
+        ]
 
     def _tokens(self) -> Response:
         return json_answer(msgspec.json.encode(self.issuer.grant(body_of(JSON, MAX_SUBMISSION))))
@@ -358,9 +370,30 @@ def _read_submission(raw: bytes) -> list[bytes] | RefusedError:
     return [bytes(envelope) for envelope in submission.envelopes]
 
 
-def _hear(tx: BillingTx, beat: Heartbeat, now_ms: int) -> None:
-    tx.tell(beat.box, beat.epoch, beat.last_seq, now_ms)
-    tx.hear(beat.box, beat.agent, now_ms)
+def _read_beat(look: BillingTx, raw: bytes) -> Heartbeat | RefusedError:
+    try:
+        box, payload = orders.authenticate(look, raw)
+        beat = read(payload, Heartbeat)
+    except UnreadableMessageError:
+        return MalformedError("no heartbeat")
+    except RefusedError as refusal:
+        return refusal
+    if beat.box != box.box:
+        return BoxMismatchError("signed by another box than it speaks for")
+    if look.chain_end(beat.box, beat.epoch) is None:
+        return UnknownEpochError("never issued")
+    return beat
+
+
+def _acknowledged(look: BillingTx, beat: Heartbeat, version: int) -> Acknowledgement:
+    end = look.chain_end(beat.box, beat.epoch)
+    return Acknowledgement(beat.box, beat.epoch, end.last_seq if end else 0, version)
+
+
+def _hear(tx: BillingTx, beats: list[Heartbeat], now_ms: int) -> None:
+    for beat in beats:
+        tx.tell(beat.box, beat.epoch, beat.last_seq, now_ms)
+        tx.hear(beat.box, beat.agent, now_ms)
 
 
 def _to_ten(number: int) -> int:
