@@ -36,10 +36,10 @@ from headend.disclosure import Kind, Purpose, Recipient, clear
 from headend.installation import BILLING_KEY, CATALOGUE_KEY, DIRECTORY_KEY, Installation
 from headend.kit.admission import Admission, Urgency
 from headend.kit.files import write_once
-from headend.kit.front import Front
 from headend.kit.http import MOST_READ, RefusedError, problem, problem_answer
 from headend.kit.jobs import Job, Jobs, Slot, Ticker, week_slot
 from headend.kit.process import wait_for_lock, watch_parent
+from headend.kit.reception import Reception
 from headend.kit.runs import Run
 from headend.kit.side import Side
 from headend.kit.storage import StorageError
@@ -322,8 +322,8 @@ def _operations(app: Flask, headend: Headend, sides: list[Side]) -> None:
         return Response(generate_latest(registry), content_type="text/plain; version=0.0.4")
 
 
-def served() -> Front:
-    """What granian's worker loads: the lock, the sides, the ticker, the application behind its front.
+def served() -> Reception:
+    """What granian's worker loads: the lock, the sides, the ticker, the application behind its reception.
 
     Raises:
         InstallationError: another process serves this installation.
@@ -347,8 +347,8 @@ def served() -> Front:
     if os.environ.get(SECURE_VARIABLE) == "1":
         # One proxy stands in front; without it these headers are anybody's to write.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign] # Flask's own way
-    doors = {path: door for side in headend.sides() for path, door in side.doors.items()}
-    return Front(app, doors, headend.admission, urgency_of)
+    hatches = {path: hatch for side in headend.sides() for path, hatch in side.hatches.items()}
+    return Reception(app, hatches, headend.admission, urgency_of)
 
 
 def served_gateway() -> Line:

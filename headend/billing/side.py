@@ -27,7 +27,7 @@ from headend.billing.refusals import BoxMismatchError, NotPublishedError, Unknow
 from headend.billing.retention import job_retention
 from headend.billing.sqlite import SqliteBilling
 from headend.billing.store import BillingStore, BillingTx
-from headend.kit.doors import Door
+from headend.kit.hatches import Hatch
 from headend.kit.http import MalformedError, RefusedError, Tally, body_of, json_answer, problem
 from headend.kit.jobs import Job, Slot, day_slot, week_slot
 from headend.kit.side import Side
@@ -108,9 +108,9 @@ class BillingSide:
             ready=self._ready,
             close=self.close,
             flush=self.flush,
-            doors={
-                CHAIN: Door(JSON, MAX_SUBMISSION, JSON, GROUP_LIMIT, self.take_chains, self.tally.add),
-                BEAT: Door(JSON, MAX_ENVELOPE, JSON, GROUP_LIMIT, self.take_heartbeats, self.tally.add),
+            hatches={
+                CHAIN: Hatch(JSON, MAX_SUBMISSION, JSON, GROUP_LIMIT, self.take_chains, self.tally.add),
+                BEAT: Hatch(JSON, MAX_ENVELOPE, JSON, GROUP_LIMIT, self.take_heartbeats, self.tally.add),
             },
         )
 

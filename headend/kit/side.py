@@ -8,7 +8,7 @@ from typing import Protocol
 
 from flask import Blueprint
 
-from headend.kit.doors import Door
+from headend.kit.hatches import Hatch
 from headend.kit.jobs import Job
 from headend.kit.language import N_, Language
 
@@ -180,7 +180,7 @@ class Side:
     """A side as the composition root serves it.
 
     `metrics` gives samples (name, labels, value) for Prometheus; `tiles` gives the overview's figures for
-    who looks; `ready` raises if the side cannot serve; `close` lets go of its database; `doors` are the
+    who looks; `ready` raises if the side cannot serve; `close` lets go of its database; `hatches` are the
     addresses that are answered before Flask, by their path.
     """
 
@@ -196,4 +196,4 @@ class Side:
     downloads: list[Download] = field(default_factory=list)
     deeds: list[Deed] = field(default_factory=list)
     searches: list[Search] = field(default_factory=list)
-    doors: dict[str, Door] = field(default_factory=dict)
+    hatches: dict[str, Hatch] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The worker's front: real threads and a real event loop; what is held waits for an event, never for time."""
+"""The worker's reception: real threads and a real event loop; what is held waits for an event, never for time."""
 
 import asyncio
 import threading
@@ -7,18 +7,18 @@ from collections.abc import Awaitable
 import msgspec
 
 from headend.kit.admission import Admission, Urgency
-from headend.kit.doors import Door
-from headend.kit.front import Front
+from headend.kit.hatches import Hatch
 from headend.kit.http import MOST_READ, MalformedError
+from headend.kit.reception import Reception
 from headend.kit.storage import StorageError
 
-DOOR = "/door"
+HATCH = "/hatch"
 BOUNDS = {Urgency.READS: 2, Urgency.TOKENS: 3, Urgency.FRAGMENTS: 4, Urgency.ORDERS: 5}
 LONG = 30
 
 
 def urgency_of(path):
-    return {"/reads": Urgency.READS, "/tokens": Urgency.TOKENS, DOOR: Urgency.ORDERS}.get(path)
+    return {"/reads": Urgency.READS, "/tokens": Urgency.TOKENS, HATCH: Urgency.ORDERS}.get(path)
 
 
 class Asked:
@@ -58,15 +58,15 @@ class Asked:
 
 
 class World:
-    """A front over a WSGI application that says what it was asked, and a door that can be held shut."""
+    """A reception over a WSGI application that says what it was asked, and a hatch that can be held shut."""
 
     def __init__(self, app=None):
         self.groups, self.counted, self.environs = [], [], []
         self.held, self.begun = threading.Event(), threading.Event()
         self.held.set()
         self.admission = Admission(BOUNDS)
-        door = Door("application/json", 100, "text/plain", 10, self.answer_all, self.counted.append)
-        self.front = Front(app or self.app, {DOOR: door}, self.admission, urgency_of)
+        hatch = Hatch("application/json", 100, "text/plain", 10, self.answer_all, self.counted.append)
+        self.reception = Reception(app or self.app, {HATCH: hatch}, self.admission, urgency_of)
 
     def app(self, environ, start_response):
         self.environs.append(environ)
@@ -87,33 +87,33 @@ class World:
     def play(self, work):
         async def run():
             loop = asyncio.get_running_loop()
-            self.front.__rsgi_init__(loop)
+            self.reception.__rsgi_init__(loop)
             await work(loop)
-            self.front.__rsgi_del__(loop)
+            self.reception.__rsgi_del__(loop)
 
         asyncio.run(run())
 
     def ask(self, *requests):
         async def work(_loop):
-            await asyncio.gather(*(self.front.__rsgi__(one, one) for one in requests))
+            await asyncio.gather(*(self.reception.__rsgi__(one, one) for one in requests))
 
         self.play(work)
         return list(requests)
 
 
-def post(body=b"x", path=DOOR, **headers):
+def post(body=b"x", path=HATCH, **headers):
     return Asked("POST", path, body, **({"content_type": "application/json"} | headers))
 
 
 def begin(world, loop, *requests):
-    return [loop.create_task(world.front.__rsgi__(one, one)) for one in requests]
+    return [loop.create_task(world.reception.__rsgi__(one, one)) for one in requests]
 
 
 async def until(loop, event):
     assert await loop.run_in_executor(None, event.wait, LONG)
 
 
-def test_what_waits_at_a_door_is_answered_together_and_each_gets_its_own():
+def test_what_waits_at_a_hatch_is_answered_together_and_each_gets_its_own():
     world, first = World(), post(b"0")
     others = [post(b"%d" % n) for n in range(1, 5)]
 
@@ -131,7 +131,7 @@ def test_what_waits_at_a_door_is_answered_together_and_each_gets_its_own():
     assert [one.answer for one in others] == [b"took 1", b"took 2", b"took 3", b"took 4"]
 
 
-def test_a_refusal_at_a_door_is_told_counted_and_its_own_alone():
+def test_a_refusal_at_a_hatch_is_told_counted_and_its_own_alone():
     world = World()
     good, bad, broken = world.ask(post(b"good"), post(b"bad"), post(b"broken"))
     assert (good.status, good.answer) == (200, b"took good")
@@ -140,7 +140,7 @@ def test_a_refusal_at_a_door_is_told_counted_and_its_own_alone():
     assert world.counted == ["malformed"]
 
 
-def test_a_door_that_breaks_answers_all_who_wait_and_goes_on():
+def test_a_hatch_that_breaks_answers_all_who_wait_and_goes_on():
     world = World()
     assert [one.status for one in world.ask(post(b"worse"), post(b"good"))] == [503, 503]
     assert World().ask(post(b"good"))[0].status == 200
@@ -149,7 +149,7 @@ def test_a_door_that_breaks_answers_all_who_wait_and_goes_on():
 def test_what_is_not_the_plain_case_goes_to_flask():
     world = World()
     odd = [
-        Asked("GET", DOOR),
+        Asked("GET", HATCH),
         post(content_type="text/plain"),
         post(b"x" * 101),
         post(content_length=None, transfer_encoding="chunked"),
@@ -178,8 +178,8 @@ def test_reads_are_refused_first_then_tokens_and_operators_never_while_work_is_h
                     else:
                         begun[0].cancel()
         sixth = post(b"6")
-        await world.front.__rsgi__(sixth, sixth)
-        refused[DOOR] = (6, sixth)
+        await world.reception.__rsgi__(sixth, sixth)
+        refused[HATCH] = (6, sixth)
         world.begun.clear()
         page = Asked("GET", "/console/")
         waiting += begin(world, loop, page)
@@ -189,7 +189,7 @@ def test_reads_are_refused_first_then_tokens_and_operators_never_while_work_is_h
         await asyncio.gather(*waiting, return_exceptions=True)
 
     world.play(work)
-    assert refused["/reads"][0] < refused["/tokens"][0] < refused[DOOR][0]
+    assert refused["/reads"][0] < refused["/tokens"][0] < refused[HATCH][0]
     for _, one in refused.values():
         assert (one.status, one.problem, one.fields["retry-after"]) == (503, "busy", "30")
         assert one.reads == bool(one.body), "an answer to what is not read may be cut off with it"

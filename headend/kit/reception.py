@@ -1,7 +1,7 @@
-"""The worker's front, on granian's RSGI: one event loop takes what arrives, threads do the rest.
+"""The worker's reception, on granian's RSGI: one event loop takes what arrives, threads do the rest.
 
 Whoever hands the interpreter's lock from thread to thread for each request spends more on that than on an
-order. So the loop alone sees every request, and refuses what there is no room for; what comes through a door
+order. So the loop alone sees every request, and refuses what there is no room for; what comes through a hatch
 is gathered and answered in groups by one thread; only the rest goes to Flask, in a few threads of its own.
 
 RSGI 1.6 is described in granian's own documentation, WSGI in PEP 3333.
@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from headend.kit.admission import RETRY_AFTER_S, Admission, BusyError, Urgency
-from headend.kit.doors import Answer, Door
+from headend.kit.hatches import Answer, Hatch
 from headend.kit.http import MOST_READ, PROBLEM_TYPE, problem_body
 from headend.kit.wsgi import Streamed, Whole, answer_of, environ_of
 
@@ -80,19 +80,19 @@ class Loop(Protocol):
         """Act in a thread, and give what can be waited for."""
 
 
-class Front:
-    """The RSGI application over a Flask application and the doors past it."""
+class Reception:
+    """The RSGI application over a Flask application and the hatches past it."""
 
     def __init__(
         self,
         app: "WSGIApplication",
-        doors: Mapping[str, Door],
+        hatches: Mapping[str, Hatch],
         admission: Admission,
         urgency_of: Callable[[str], Urgency | None],
         close: Callable[[], None] = lambda: None,
     ) -> None:
         self._app, self._close = app, close
-        self._gathered = {path: _Gathered(door) for path, door in doors.items()}
+        self._gathered = {path: _Gathered(hatch) for path, hatch in hatches.items()}
         self._admission, self._urgency_of = admission, urgency_of
         self._boxes = ThreadPoolExecutor(BOX_THREADS, "boxes")
         self._operators = ThreadPoolExecutor(OPERATOR_THREADS, "operators")
@@ -129,7 +129,7 @@ class Front:
 
     async def _answer(self, scope: Scope, exchange: Exchange) -> None:
         gathered = self._gathered.get(scope.path)
-        if gathered is None or not gathered.door.suits(
+        if gathered is None or not gathered.hatch.suits(
             scope.method, scope.headers.get("content-type"), scope.headers.get("content-length")
         ):
             await self._by_flask(scope, exchange, self._boxes)
@@ -180,13 +180,13 @@ class _Pieces:
 
 
 class _Gathered:
-    """What waits at one door; a thread of the door's own answers all that waits at once."""
+    """What waits at one hatch; a thread of the hatch's own answers all that waits at once."""
 
-    def __init__(self, door: Door) -> None:
-        self.door = door
+    def __init__(self, hatch: Hatch) -> None:
+        self.hatch = hatch
         self._waiting: list[tuple[bytes, Any]] = []
         self._busy = False
-        self._thread = ThreadPoolExecutor(1, "door")
+        self._thread = ThreadPoolExecutor(1, "hatch")
         self._loop: Loop | None = None
 
     def begin(self, loop: Loop) -> None:
@@ -208,12 +208,12 @@ class _Gathered:
         return future
 
     def _next(self) -> None:
-        limit = self.door.together
+        limit = self.hatch.together
         group, self._waiting = self._waiting[:limit], self._waiting[limit:]
         self._thread.submit(self._do, group)
 
     def _do(self, group: list[tuple[bytes, Any]]) -> None:
-        answers = self.door.answer([body for body, _ in group])
+        answers = self.hatch.answer([body for body, _ in group])
         assert self._loop is not None  # noqa: S101 (nothing is asked before the beginning)
         self._loop.call_soon_threadsafe(partial(self._done, group, answers))
 

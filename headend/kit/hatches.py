@@ -1,4 +1,4 @@
-"""Doors past Flask: addresses that take one body and give one, asked so often that a framework costs most.
+"""Hatches past Flask: addresses that take one body and give one, asked so often that a framework costs most.
 
 Only the plain case is answered here: the one method and type, and a length within the limit. Everything else
 goes to Flask, which has the same address and refuses in its own words.
@@ -25,7 +25,7 @@ class NotTakenError(RefusedError):
 
 
 @dataclass(frozen=True)
-class Door:
+class Hatch:
     """One address that is posted to: its type and limit, what answers a group, and what counts a refusal.
 
     `answer_all` gives as many answers as it gets bodies, in their order; an exception is an answer.
@@ -57,5 +57,5 @@ class Door:
         if isinstance(found, RefusedError):
             self.count(found.name)
             return found.status, PROBLEM_TYPE, problem_body(found)
-        log.error("at a door: %s", type(found).__name__, exc_info=found)
+        log.error("at a hatch: %s", type(found).__name__, exc_info=found)
         return NotTakenError.status, PROBLEM_TYPE, problem_body(NotTakenError())
