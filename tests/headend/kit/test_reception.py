@@ -1,4 +1,4 @@
-"""The worker's reception: real threads and a real event loop; what is held waits for an event, never for time."""
+"""The worker's reception: real threads and a real event loop; what is held waits for an event."""
 
 import asyncio
 import threading
