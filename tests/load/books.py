@@ -40,9 +40,11 @@ class Clerk:
         self._accepted: Counter[str] = Counter()
         self._empty: Counter[str] = Counter()
 
-    def note(self, result: Result, boxes: list[str], fragments: dict[int, Made] | None = None) -> None:
+    def note(
+        self, result: Result, boxes: list[str], fragments: dict[int, Made] | None = None, owed: int = 0
+    ) -> None:
         """Take over what a run has seen: boxes in the order of its chains, fragments by number of asking."""
-        self._placed += sum(result.placed)
+        self._placed += sum(result.placed) - owed  # what was owed has been placed before
         for box, acked in zip(boxes, result.acked, strict=True):
             self._acked[box] += acked
         answers = result.kinds["fragment"].answers if "fragment" in result.kinds else {}

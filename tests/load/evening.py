@@ -107,8 +107,8 @@ def _asks(field: Field, wanted: Rates, seconds: float) -> tuple[list[Ask], list[
     moments = shaped(
         lambda part: 2 * wanted.order * bell(FROM + part * (UNTIL - FROM), PEAK, WIDTH), seconds, chance
     )
-    each = -(-len(moments) // len(boxes))
-    chains = fleet.sign_orders(boxes, each)
+    rounds, more = divmod(len(moments), len(boxes))
+    chains = fleet.sign_orders(boxes[:more], rounds + 1) + fleet.sign_orders(boxes[more:], rounds)
     asks += [Ask(at, "order", b"", number % len(boxes), 1) for number, at in enumerate(moments)]
     end_us = int((seconds + AGAIN_S) * SECOND_US)
     return asks + coming_again(len(boxes), end_us, len(boxes) / 10), chains

@@ -13,6 +13,8 @@ from tests.load.fleet import KINDS, Fleet, Made, enrol
 from tests.load.plan import Ask, Backoff, Plan, Result
 from tests.load.serving import Served, generate, serving
 
+SETTLED_S, SETTLING_SPEED = 100.0, 60.0
+"""In the end, boxes that owe something come so many a second, and their waits are so many times shorter."""
 AGAIN_S = 1.0
 """Seconds after the last arrival before boxes that were refused come again."""
 
@@ -39,6 +41,7 @@ class Field:
     served: dict[str, Served]
     clerk: Clerk = field(init=False)
     chance: Random = field(init=False)
+    _owed: dict[str, list[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.clerk = Clerk(self.fleet)
@@ -55,7 +58,13 @@ class Field:
 
         An ask without a body and a box sends the next fragment.
         """
-        boxes, chains = chained
+        boxes, new = chained
+        owed = [self._owed.pop(box.box, []) for box in boxes]
+        chains = [before + after for before, after in zip(owed, new, strict=True)]
+        begun = [
+            (box.seq - len(chain), len(before))
+            for box, chain, before in zip(boxes, chains, owed, strict=True)
+        ]
         asks.sort(key=lambda ask: ask.at_us)
         fragments: dict[int, Made] = {}
         for number, ask in enumerate(asks):
@@ -63,11 +72,27 @@ class Field:
                 fragments[number] = self.fleet.fragments[int(ask.body)]
                 asks[number] = Ask(ask.at_us, ask.kind, fragments[number].sealed.body)
         plan = Plan(
-            nodes=self.nodes, kinds=KINDS, asks=asks, boxes=chains, backoff=backoff, window_s=window_s
+            nodes=self.nodes,
+            kinds=KINDS,
+            asks=asks,
+            boxes=chains,
+            backoff=backoff,
+            window_s=window_s,
+            begun=begun,
         )
         result = generate(plan, self.folder)
-        self.clerk.note(result, [box.box for box in boxes], fragments)
+        for box, chain, acked in zip(boxes, chains, result.acked, strict=True):
+            if chain[acked:]:
+                self._owed[box.box] = chain[acked:]
+        self.clerk.note(result, [box.box for box in boxes], fragments, sum(map(len, owed)))
         return result
+
+    def settle(self) -> None:
+        """Let boxes that owe something come again, by the agent's backoff, until they owe nothing."""
+        boxes = [box for box in self.fleet.boxes if box.box in self._owed]
+        if boxes:
+            asks = coming_again(len(boxes), 0, SETTLED_S)
+            self.play(asks, (boxes, [[] for _ in boxes]), 0.0, Backoff(SETTLING_SPEED, self.extent.seed))
 
     def cpu_s(self) -> dict[str, float]:
         """Processor seconds of each serving process until now."""
@@ -91,4 +116,5 @@ def laid_out(extent: Extent, boxes: int) -> Iterator[tuple[Field, list[Books]]]:
             nodes = {"named": [rest.url], "console": [rest.url], "anonymous": [line.url]}
             found = Field(fleet, folder, extent, nodes, {"serve": rest, "gateway": line})
             yield found, books
+            found.settle()
         books.append(found.clerk.close())

@@ -40,11 +40,23 @@ def cpu_s() -> float:
 class Box:
     """A box's chain: what it has placed, what is acknowledged, and whether a submission is on its way."""
 
-    __slots__ = ("acked", "asked_us", "busy", "chain", "kind", "number", "placed", "served_s", "tries")
+    __slots__ = (
+        "acked",
+        "asked_us",
+        "base",
+        "busy",
+        "chain",
+        "kind",
+        "number",
+        "placed",
+        "served_s",
+        "tries",
+    )
 
-    def __init__(self, number: int, chain: list[bytes]) -> None:
+    def __init__(self, number: int, chain: list[bytes], begun: tuple[int, int]) -> None:
         self.number, self.chain = number, chain
-        self.placed = self.acked = self.tries = 0
+        self.base, self.placed = begun
+        self.acked = self.tries = 0
         self.busy = False
         self.kind, self.asked_us, self.served_s = "", 0, -1.0
 
@@ -64,7 +76,10 @@ class Generator:
         }
         self._turn: dict[str, int] = defaultdict(int)
         self._heads = {name: _head(kind) for name, kind in plan.kinds.items()}
-        self._boxes = [Box(number, chain) for number, chain in enumerate(plan.boxes)]
+        self._boxes = [
+            Box(number, chain, plan.begun[number] if plan.begun else (0, 0))
+            for number, chain in enumerate(plan.boxes)
+        ]
         self._measured = {name: Measured(defaultdict(int), [], [], 0, {}) for name in plan.kinds}
         self._lateness: list[int] = []
         self._seconds: list[Second] = []
@@ -181,7 +196,7 @@ class Generator:
         found = _ACK.search(answer) if status in GOOD else None
         before = box.acked
         if found:
-            box.acked = min(int(found[1]), box.placed)
+            box.acked = max(before, min(int(found[1]) - box.base, box.placed))
         if box.acked == box.placed:
             box.busy, box.tries = False, 0
             box.served_s = self._loop.time() - self._begun

@@ -42,7 +42,11 @@ class Backoff(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Plan(msgspec.Struct, frozen=True, array_like=True):
-    """All that a generator does. `nodes` are base addresses by name, used in turn."""
+    """All that a generator does. `nodes` are base addresses by name, used in turn.
+
+    `begun` tells of each box how many messages were acknowledged before its chain here begins, and how many
+    of the chain it has placed already (none, if it is empty).
+    """
 
     nodes: dict[str, list[str]]
     kinds: dict[str, Kind]
@@ -53,6 +57,7 @@ class Plan(msgspec.Struct, frozen=True, array_like=True):
     backoff: Backoff | None = None
     give_up_s: float = 600.0
     window_s: float = 0.0
+    begun: list[tuple[int, int]] = []
 
 
 class Measured(msgspec.Struct, array_like=True):

@@ -55,7 +55,9 @@ def _orders(field: Field, what: tuple[str, float], moments: list[int], seconds: 
     turn = len(moments) % len(every)
     boxes = every[: len(moments)]
     field.fleet.boxes = every[turn:] + every[:turn]  # the next step begins where this one ends
-    chains = field.fleet.sign_orders(boxes, each * -(-len(moments) // len(boxes)))
+    rounds, more = divmod(len(moments), len(boxes))  # as many messages as will be placed, and none beside
+    chains = field.fleet.sign_orders(boxes[:more], each * (rounds + 1))
+    chains += field.fleet.sign_orders(boxes[more:], each * rounds)
     asks = [Ask(at, kind, b"", number % len(boxes), each) for number, at in enumerate(moments)]
     asks += coming_again(len(boxes), moments[-1] + int(AGAIN_S * SECOND_US), rate / 3)
     return field.play(asks, (boxes, chains), seconds)

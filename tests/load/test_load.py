@@ -130,7 +130,7 @@ def test_everything_a_loaded_headend_acknowledges_is_there_once():
         fleet = field.fleet
         fleet.seal_fragments(60)
         chains = fleet.sign_orders(fleet.boxes, 3)
-        asks = [Ask(at, "order", b"", n % 60, 1) for n, at in enumerate(steady(110, 1.5, field.chance))]
+        asks = [Ask(n * 8_000, "order", b"", n % 60, 1) for n in range(180)]
         asks += [Ask(n * 20_000, "fragment", str(n).encode()) for n in range(60)]
         asks += [Ask(n * 20_000, "heartbeat", body) for n, body in enumerate(fleet.heartbeats(fleet.boxes))]
         asks += [Ask(n * 100_000, "tokens", body) for n, body in enumerate(fleet.token_asks(fleet.boxes[:8]))]
@@ -138,9 +138,23 @@ def test_everything_a_loaded_headend_acknowledges_is_there_once():
         result = field.play(asks, (fleet.boxes, chains), extent.seconds, Backoff(speed=300, seed=1))
     (closed,) = books
     assert closed.faults == ()
-    assert closed.placed == closed.acknowledged == closed.stored == sum(result.placed) > 100
+    assert closed.placed == closed.acknowledged == closed.stored == 180
     assert closed.fragments_accepted == closed.fragments_counted == 60
     for kind in ("heartbeat", "tokens", "catalogue", "console"):
         line = line_of(kind, result.kinds[kind], 1.5)
         assert line.offered > sum(line.refused.values()), kind
         assert line.refused.keys() <= {"503 busy"}, "a machine that is busy with other things may shed some"
+
+
+def test_what_a_run_leaves_unacknowledged_is_owed_in_the_next_and_settled_in_the_end():
+    with laid_out(Extent(seed=1), 2) as (field, books):
+        boxes = field.fleet.boxes
+        node, field.nodes["named"] = field.nodes["named"], ["http://127.0.0.1:9"]  # nobody listens there
+        lost = field.play(
+            [Ask(0, "order", b"", n, 1) for n in range(2)], (boxes, field.fleet.sign_orders(boxes)), 1
+        )
+        field.nodes["named"] = node
+        again = field.play([Ask(0, "order", b"", 0, 1)], (boxes[:1], field.fleet.sign_orders(boxes[:1])), 1)
+    (closed,) = books
+    assert (lost.acked, again.acked) == ([0, 0], [2])
+    assert (closed.placed, closed.acknowledged, closed.stored, closed.faults) == (3, 3, 3, ())
