@@ -6,6 +6,7 @@ from headend.cli import (
     analytics,
     audits,
     console,
+    database,
     directory,
     export,
     installation,
@@ -57,6 +58,7 @@ for command in (
     records.records,
     console.operator,
     audits.audit,
+    database.database,
 ):
     main.add_command(command)
 

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from headend.installation import SETTINGS, Installation
+from headend.kit.engine import is_url
 from headend.kit.files import write_file
 from shared.errors import StbError
 
@@ -30,7 +31,7 @@ class BackupError(StbError):
 
 
 def back_up(installation: Installation, target: Path, passphrase: bytes | None) -> list[str]:
-    """Copy an installation to the new folder `target`; gives the names of what was written.
+    """Copy an installation to the new folder `target`; gives the names of what was written, and what was not.
 
     Raises:
         BackupError: `target` stands already.
@@ -41,6 +42,9 @@ def back_up(installation: Installation, target: Path, passphrase: bytes | None) 
         raise BackupError(f"{target} stands already") from error
     written = []
     for side in ("billing", "analytics", "console"):
+        if is_url(installation.place(side)):
+            written.append(f"{side}: not copied, it is on PostgreSQL; back it up there")
+            continue
         source = installation.database(side)
         if source.exists():
             _copy_database(source, target / source.name)

@@ -11,7 +11,14 @@ import click
 from headend import backup as backups
 from headend.app import ALL_SIDES, APART_VARIABLE, FOLDER_VARIABLE, SECURE_VARIABLE, SIDES_VARIABLE
 from headend.cli.common import folder_argument, json_option, opened, print_json, print_table, told
-from headend.installation import CATALOGUE_KEY, DIRECTORY_KEY, Installation, InstallationError, Settings
+from headend.installation import (
+    CATALOGUE_KEY,
+    DIRECTORY_KEY,
+    Installation,
+    InstallationError,
+    Settings,
+    databases_of,
+)
 from headend.kit.process import wait_for_lock
 from shared.register import profile_names
 from shared.system_clock import SteeredClock, SystemClock
@@ -34,6 +41,10 @@ BLOCKING_THREADS = 24
 )
 @click.option("--simulated", is_flag=True, help="Made for a simulator; said on every page, for ever.")
 @click.option("--clock", type=click.Path(path_type=Path), help="The simulator's clock file.")
+@click.option(
+    "--database",
+    help="Keep the sides in PostgreSQL: postgresql://stb_{side}@host/stb_{side}; see `database roles`.",
+)
 @told
 def init(
     folder: Path,
@@ -43,6 +54,7 @@ def init(
     country: str,
     regions: Path | None,
     clock: Path | None,
+    database: str | None,
     *,
     simulated: bool,
 ) -> None:
@@ -59,6 +71,7 @@ def init(
         clock=str(clock.resolve()) if clock else "",
         regions=tuple(areas["regions"]),
         areas=areas["areas"],
+        databases=databases_of(database) if database else {},
     )
     Installation.create(folder, settings)
     with opened(folder) as headend:
