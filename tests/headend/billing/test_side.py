@@ -5,6 +5,7 @@ from flask import Flask
 
 from headend.app import open_headend
 from headend.installation import Installation
+from headend.kit.http import MalformedError
 from shared.named import GENESIS, Heartbeat, encode
 from tests.builders import NOW_MS, SETTINGS, SigningBox, account
 
@@ -36,3 +37,23 @@ def test_the_console_is_offered_what_billing_has(billing):
     assert {"orders", "suspense", "exports", "reconciliation", "boxes"} <= set(paths)
     assert len(billing.side.deeds) == len({deed.path for deed in billing.side.deeds})
     assert {"proofs/order.json", "exports/batch"} <= {file.path for file in billing.side.downloads}
+
+
+@pytest.mark.parametrize(("agent", "status"), [("box 1.6.0", 200), ("box\0", 400)])
+def test_a_heartbeat_with_a_zero_character_is_refused_as_malformed(billing, agent, status):
+    billing.store.write(lambda tx: tx.add_account(account()))
+    box = SigningBox(billing.store).enrolled()
+    beat = Heartbeat(box=box.box, epoch=1, last_seq=0, last_hash=GENESIS, sent_ms=NOW_MS, agent=agent)
+    app = Flask("test")
+    app.register_blueprint(billing.side.blueprints[0])
+    answer = app.test_client().post(
+        "/billing/v1/heartbeat", data=box.sign(encode(beat)), content_type="application/json"
+    )
+    assert answer.status_code == status
+
+
+def test_a_serial_with_a_zero_character_enrols_nothing(billing):
+    billing.store.write(lambda tx: tx.add_account(account()))
+    with pytest.raises(MalformedError):
+        SigningBox(billing.store, serial="SN\0").enrolled()
+    assert list(billing.store.read().boxes()) == []
