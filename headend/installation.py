@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -82,6 +83,8 @@ def _check(settings: Settings) -> Settings:
     odd = {side for side, url in settings.databases.items() if side not in ALL_SIDES or not is_url(url)}
     if odd:
         raise InstallationError(f"databases takes postgresql:// addresses of {', '.join(ALL_SIDES)}: {odd}")
+    if len(set(settings.databases.values())) < len(settings.databases):
+        raise InstallationError("each side needs a database of its own")
     if not 1 <= len(settings.issuer) <= 64:  # noqa: PLR2004 (it stands in every token challenge)
         raise InstallationError("the issuer's name has 1 to 64 characters")
     return settings
@@ -89,6 +92,24 @@ def _check(settings: Settings) -> Settings:
 
 def _quoted(value: str) -> str:
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def databases_of(template: str) -> dict[str, str]:
+    """Each side's database by an address in which {side} stands for the side's name.
+
+    >>> databases_of("postgresql://stb_{side}@db.example/stb_{side}")["billing"]
+    'postgresql://stb_billing@db.example/stb_billing'
+
+    Raises:
+        InstallationError: it is no such address, or it has a password in it.
+    """
+    if not is_url(template) or "{side}" not in template:
+        raise InstallationError("a database is told as postgresql://…{side}…, {side} being the side's name")
+    if urlsplit(template).password:
+        raise InstallationError(
+            "a password is for PGPASSFILE or HEADEND_BILLING_DATABASE_FILE and its like, not for a command"
+        )
+    return {side: template.replace("{side}", side) for side in ALL_SIDES}
 
 
 def _read(text: str) -> Settings:
