@@ -97,6 +97,13 @@ def _read(text: str) -> Settings:
     return _check(Settings(**found))
 
 
+def _says(text: str, wanted: Settings) -> bool:
+    try:
+        return _read(text) == wanted
+    except (ValueError, TypeError, KeyError):
+        return False
+
+
 def _toml(settings: Settings) -> str:
     text = _quoted
     lines = [
@@ -292,7 +299,7 @@ class Installation:
         kept[place:] = [*(f"{side} = {_quoted(url)}" for side, url in sorted(databases.items())), *old]
         text = "\n".join(kept) + "\n"
         wanted = replace(self.settings, databases={**self.settings.databases, **databases})
-        if _read(text) != wanted:
+        if not _says(text, wanted):
             raise InstallationError(f"{path}: the table [databases] has to be written by hand: {databases}")
         write_file(path, text.encode(), 0o644)
         return Installation(self.folder)

@@ -375,6 +375,7 @@ def test_a_target_that_keeps_texts_otherwise_is_refused(folder):
         admin.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
     with pytest.raises(UnsafeServerError, match="UTF-8"):
         start(folder, {"console": engines.database(name)})
+    assert not (folder / "console.moving").exists()
 
 
 def test_a_newer_schema_is_refused_at_either_end(folder):
