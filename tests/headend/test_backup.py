@@ -35,6 +35,7 @@ from tests.clusters import Cluster, programs
 
 SIDES = tuple(engines.SCHEMAS)
 BOXES, FILMS = 3, 1_000
+WEEK = Week(2026, 41)
 
 
 @pytest.fixture(autouse=True)
@@ -145,7 +146,7 @@ def send_again(box, store):
 
 def test_a_backup_taken_under_load_reconciles_elsewhere_and_boxes_carry_on(installation, opened, tmp_path):
     headend = opened(installation)
-    boxes = settle(headend)
+    boxes, config = settle(headend), headend.analytics.key_config(WEEK)
     with Load(boxes):
         said = run(
             "backup", installation.folder, tmp_path / "copy", "--passphrase-file", tmp_path / "passphrase"
@@ -161,6 +162,7 @@ def test_a_backup_taken_under_load_reconciles_elsewhere_and_boxes_carry_on(insta
     assert not set(new.values()) & set(old.values())
     assert not list(found.folder.glob("*.dump"))
     again = opened(found)
+    assert again.analytics.key_config(WEEK) == config
     look = again.billing.store.read()
     before = reconcile(look)
     assert before.closes
@@ -225,7 +227,6 @@ def clusters():
         one.remove()
 
 
-WEEK = Week(2026, 41)
 DRAWN = datetime(2026, 10, 26, 4, 0, tzinfo=UTC)
 """When the week has closed."""
 
