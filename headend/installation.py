@@ -4,6 +4,7 @@ installation.toml       what was decided when it was made
 billing.db analytics.db console.db                      unless a side's database is PostgreSQL's
 keys/root keys/billing keys/analytics keys/console      one folder a side, mode 0700, files 0600
 lock                    held by the one worker that serves
+billing.moving          while its database is being moved to PostgreSQL; billing.db.moved afterwards
 """
 
 import fcntl
