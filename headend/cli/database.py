@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 import click
 
 from headend.cli.common import told
-from headend.installation import SIDES, Installation, InstallationError, databases_of
+from headend.installation import ALL_SIDES, Installation, InstallationError, databases_of
 from headend.kit.engine import is_url
 
 CONNECTIONS = 80
@@ -66,7 +66,7 @@ def database_roles(folder: Path | None, template: str | None) -> None:
 
 
 def _places(installation: Installation) -> dict[str, str]:
-    found = {side: installation.place(side) for side in SIDES}
+    found = {side: installation.place(side) for side in ALL_SIDES}
     return {side: str(place) for side, place in found.items() if is_url(place)}
 
 

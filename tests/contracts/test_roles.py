@@ -105,12 +105,6 @@ def test_the_sql_of_an_installation_is_that_of_its_addresses(folder, template):
     assert run("database", "roles", folder) == run("database", "roles", "--database", template)
 
 
-@pytest.mark.sqlite(why="the installation is made by `init --database`, whatever the run is over")
-def test_a_backup_says_that_it_has_none_of_those_databases(folder, tmp_path):
-    told = run("backup", folder, tmp_path / "copy")
-    assert [f"{side}: not copied" in told for side in SIDES] == [True] * 3
-
-
 @pytest.mark.parametrize(
     ("address", "why"),
     [
