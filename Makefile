@@ -98,6 +98,9 @@ mutants-privacy: $(BIN)/.dev ## take checks of the anonymous path away: the test
 fuzz-agent: $(BIN)/.dev ## random input for the agent's doors, ten minutes each; FUZZ_SECONDS, FUZZ_SEED
 	@$(BIN)/python -m tests.fuzz
 
+mutants-nodes: $(BIN)/.dev ## plant bugs of several nodes and of restoring: the tests have to catch each
+	@$(BIN)/python -m tests.mutants.nodes
+
 mutants-agent: $(BIN)/.dev ## plant bugs in the agent's doors: the fuzzer has to find each
 	@$(BIN)/python -m tests.mutants.agent
 

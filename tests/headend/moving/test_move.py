@@ -17,8 +17,7 @@ from headend.analytics.store import Counted, WeekState
 from headend.app import create_app
 from headend.billing.reconcile import reconcile, recounted
 from headend.billing.rows import OrderState
-from headend.installation import SETTINGS, Installation, InstallationError
-from headend.installation import SIDES as SIDES_FILE
+from headend.installation import SETTINGS, SIDES_FILE, Installation, InstallationError
 from headend.kit.postgres import UnsafeServerError
 from headend.kit.postgres_schema import HalfMovedError
 from headend.kit.storage import NewerDatabaseError
