@@ -67,6 +67,7 @@ bench: $(BIN)/.dev ## speed and memory, as ratios against a yardstick in the sam
 	@$(BIN)/python -m benchmarks.boxweight
 	@$(BIN)/python -m benchmarks.peers
 	@$(BIN)/python -m benchmarks.console
+	@$(BIN)/python -m benchmarks.growth
 
 campaign-year: $(BIN)/.dev ## a year of a town with every fault on, then its books gone over, erasures included
 	@$(BIN)/python -m tests.campaigns.year

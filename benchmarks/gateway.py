@@ -248,14 +248,15 @@ def serving(folder: Path, core: int) -> Iterator[tuple[int, int]]:
     command = ["taskset", "--cpu-list", str(core), *command]
     served = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        _wait_until_ready(port)
+        wait_until_ready(port)
         yield served.pid, port
     finally:
         served.terminate()
         served.wait(20)
 
 
-def _wait_until_ready(port: int) -> None:
+def wait_until_ready(port: int) -> None:
+    """Wait until a headend answers on that port."""
     pause = threading.Event()
     for _ in range(300):
         try:

@@ -10,21 +10,19 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import partial, wraps
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any, TypeVar
 
-import msgspec
-from flask import Flask, Response, redirect
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from flask import Flask, Response, redirect, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from headend import directories
+from headend import directories, monitoring
 from headend.analytics.line import Line
 from headend.analytics.side import AnalyticsSide
 from headend.analytics.side import Setup as AnalyticsSetup
@@ -33,8 +31,8 @@ from headend.billing.side import Setup as BillingSetup
 from headend.console.frame import Settings as ConsoleSettings
 from headend.console.side import ConsoleSide, make_console
 from headend.disclosure import Kind, Purpose, Recipient, clear
-from headend.installation import BILLING_KEY, CATALOGUE_KEY, DIRECTORY_KEY, Installation
-from headend.kit.files import write_once
+from headend.exchange import DIRECTORY_LEAD_WEEKS, AnalyticsApart, BillingApart, signed_totals
+from headend.installation import ALL_SIDES, BILLING_KEY, CATALOGUE_KEY, DIRECTORY_KEY, Installation
 from headend.kit.http import MOST_READ, RefusedError, problem, problem_answer
 from headend.kit.jobs import Job, Jobs, Slot, Ticker, week_slot
 from headend.kit.process import wait_for_lock, watch_parent
@@ -42,20 +40,18 @@ from headend.kit.runs import Run
 from headend.kit.side import Side
 from headend.kit.storage import StorageError
 from shared import dsse
-from shared.clock import to_ms
 from shared.directory import region_in
+from shared.errors import StbError
 from shared.system_clock import SystemClock
 from shared.weeks import Week
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-ALL_SIDES = ("billing", "analytics", "console")
 FOLDER_VARIABLE = "HEADEND_FOLDER"
 SIDES_VARIABLE = "HEADEND_SIDES"
 SECURE_VARIABLE = "HEADEND_SECURE_COOKIES"
 APART_VARIABLE = "HEADEND_GATEWAY_APART"
-DIRECTORY_LEAD_WEEKS = 1
-"""A week's directory is published this many weeks before it starts."""
 TICK_SECONDS = 5.0
 SIMULATED_TICK_SECONDS = 0.05
 
@@ -71,7 +67,7 @@ class Headend:
     jobs: Jobs = field(init=False)
 
     def __post_init__(self) -> None:
-        self.jobs = Jobs(list(self._all_jobs()), self.installation.clock())
+        self.jobs = Jobs(list(self._all_jobs()), self.installation.clock(), self._turn)
 
     def sides(self) -> list[Side]:
         """The sides that were built."""
@@ -84,8 +80,22 @@ class Headend:
             yield Job("totals", self._next_totals, self._hand_totals, partial(self._last, "totals"))
             yield from self.analytics.side.jobs
         else:
-            for side in self.sides():
-                yield from side.jobs
+            yield from self._jobs_apart()
+
+    def _jobs_apart(self) -> Iterable[Job]:
+        if self.billing is not None:
+            yield from BillingApart(self.billing, self.installation).jobs()
+        if self.analytics is not None:
+            yield from AnalyticsApart(self.analytics, self.installation).jobs()
+        if self.console is not None:
+            yield from self.console.side.jobs
+
+    @contextmanager
+    def _turn(self) -> Iterator[bool]:
+        """The turn of every side that is here, or none."""
+        with ExitStack() as held:
+            stores = [built.store for built in (self.billing, self.analytics) if built is not None]
+            yield all(held.enter_context(store.turn()) for store in stores)
 
     def close(self) -> None:
         """Let go of every database."""
@@ -145,15 +155,14 @@ class Headend:
     def _hand_totals(self, slot: Slot) -> None:
         assert self.billing is not None  # noqa: S101 (only planned where both are)
         assert self.analytics is not None  # noqa: S101 (only planned where both are)
+        if self.analytics.store.totals(Week.parse(slot.name)) is not None:
+            # Handed over by a node that did not live to note it; this one's own figures could be others.
+            self._done("totals", slot)
+            return
         key = self.installation.key(BILLING_KEY)
-        file = self.installation.folder / "totals" / f"{slot.name}.json"
-        if not file.exists():
-            payload = msgspec.json.encode(self.billing.totals(Week.parse(slot.name)))
-            file.parent.mkdir(exist_ok=True)
-            envelope = dsse.sign(payload, dsse.PayloadType.TOTALS, key, dsse.key_id(key.public_key()))
-            write_once(file, envelope, 0o644)
         # The file is what is handed over, also after a crash between the two: never figures drawn anew.
-        stated = dsse.verify(file.read_bytes(), dsse.PayloadType.TOTALS, key.public_key())
+        envelope = signed_totals(self.billing, self.installation, Week.parse(slot.name))
+        stated = dsse.verify(envelope, dsse.PayloadType.TOTALS, key.public_key())
         self.analytics.accept_totals(
             clear(stated, Kind.BOX_TOTALS, Recipient.ANALYTICS, Purpose.EXTRAPOLATION)
         )
@@ -164,6 +173,7 @@ def open_headend(
     installation: Installation, sides: tuple[str, ...] = ALL_SIDES, *, serving: bool = False
 ) -> Headend:
     """Build the sides of an installation; `serving` is the one worker, which checkpoints."""
+    installation.check_sides(sides)
     headend = Headend(
         installation,
         billing=_billing(installation, serving=serving) if "billing" in sides else None,
@@ -236,24 +246,17 @@ def spawn_release(folder: Path, week: Week) -> None:
         done.check_returncode()
 
 
-class _Samples(Collector):
-    """All sides' samples in the Prometheus form."""
+class _App(Flask):
+    """Flask, but that its log tells of a request that failed no path: an id may stand in it."""
 
-    def __init__(self, sides: list[Side]) -> None:
-        self._sides = sides
-
-    def collect(self) -> Iterable[Metric]:
-        families: dict[str, GaugeMetricFamily] = {}
-        for side in self._sides:
-            for name, labels, value in side.metrics():
-                family = families.setdefault(name, GaugeMetricFamily(name, name, labels=sorted(labels)))
-                family.add_metric([labels[key] for key in sorted(labels)], value)
-        return families.values()
+    def log_exception(self, exc_info: Any) -> None:  # noqa: ANN401 (what Flask hands over)
+        """Log what failed, by the route's template."""
+        log.error("a request failed: %s %s", request.method, monitoring.route(), exc_info=exc_info)
 
 
 def create_app(headend: Headend) -> Flask:
     """The Flask application over the sides that were built."""
-    app = Flask("headend", static_folder=None)
+    app = _App("headend", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MOST_READ
     sides = headend.sides()
     for side in sides:
@@ -262,7 +265,7 @@ def create_app(headend: Headend) -> Flask:
     app.register_error_handler(RefusedError, problem)
     app.register_error_handler(StorageError, _storage_problem)
     app.register_error_handler(HTTPException, _http_problem)
-    _operations(app, headend, sides)
+    monitoring.watch(app, headend.installation, sides, headend.jobs)
     if headend.console is not None:
         app.add_url_rule("/", "front", lambda: redirect("/console/"))
     return app
@@ -278,37 +281,26 @@ def _http_problem(error: HTTPException) -> Response:
     return problem_answer(status.phrase.lower().replace(" ", "-"), status, status.phrase)
 
 
-def _operations(app: Flask, headend: Headend, sides: list[Side]) -> None:
-    registry = CollectorRegistry()
-    registry.register(_Samples(sides))
+def _or_one_line(build: Callable[[], T]) -> Callable[[], T]:
+    """What granian's worker loads; what keeps it from serving is one line of the log, not a traceback."""
 
-    @app.get("/healthz")
-    def healthz() -> Response:
-        return Response("ok\n", content_type="text/plain")
+    @wraps(build)
+    def load() -> T:
+        try:
+            return build()
+        except StbError as error:
+            log.critical("cannot serve: %s", error)
+            raise SystemExit(1) from None
 
-    @app.get("/readyz")
-    def readyz() -> Response:
-        for side in sides:
-            side.ready()
-        due = headend.jobs.next_due()
-        body = {
-            "ready": True,
-            "simulated": headend.installation.settings.simulated,
-            "now_ms": to_ms(headend.installation.clock().now()),
-            "next_job_due_ms": None if due is None else to_ms(due),
-        }
-        return Response(msgspec.json.encode(body), content_type="application/json")
-
-    @app.get("/metrics")
-    def metrics() -> Response:
-        return Response(generate_latest(registry), content_type="text/plain; version=0.0.4")
+    return load
 
 
+@_or_one_line
 def served() -> Flask:
     """What granian's worker loads: the lock, the sides, the ticker, the application.
 
     Raises:
-        InstallationError: another process serves this installation.
+        SystemExit: it cannot be served: another process does, its database is newer, a key is missing.
     """
     watch_parent()
     installation = Installation(Path(os.environ[FOLDER_VARIABLE]))
@@ -332,11 +324,12 @@ def served() -> Flask:
     return app
 
 
+@_or_one_line
 def served_gateway() -> Line:
     """What granian's worker loads for `headend gateway`: analytics alone, and of it the anonymous line alone.
 
     Raises:
-        InstallationError: another process serves this installation's gateway.
+        SystemExit: it cannot be served, as above.
     """
     watch_parent()
     installation = Installation(Path(os.environ[FOLDER_VARIABLE]))

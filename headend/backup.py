@@ -1,5 +1,11 @@
 """Backup: databases as they stand at one moment each, settings, and the keys in an encrypted file.
 
+The order is what makes the moments fit: billing, then analytics, then folders, then keys. What one hands to
+the next is handed again until the giver has recorded it as done, and is the same each time. So analytics may
+have what billing's copy does not know it has handed over, such as a week's directory or box totals, and never
+the other way round; a release that is in the copy of analytics has its files in the copied folder; and the
+key of everything that was signed is among the keys.
+
 The keys' file is `salt (16) | nonce (12) | AES-256-GCM of a JSON object from path to base64`, its key derived
 with scrypt (RFC 7914; N = 2^17, r = 8, p = 1) from the passphrase.
 """
@@ -15,14 +21,14 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from headend.installation import SETTINGS, Installation
+from headend.installation import ALL_SIDES, KEPT_AS_FILES, SETTINGS, Installation
 from headend.kit.engine import is_url
 from headend.kit.files import write_file
 from shared.errors import StbError
 
 KEYS_FILE = "keys.enc"
-FOLDERS = ("releases", "totals")
-"""What is kept as files beside the databases: releases ever drawn, and box totals handed over."""
+DUMP = ".dump"
+"""What stands behind the name of a side's dump, as pg_dump writes it (custom format)."""
 _SALT, _NONCE = 16, 12
 
 
@@ -35,23 +41,18 @@ def back_up(installation: Installation, target: Path, passphrase: bytes | None) 
 
     Raises:
         BackupError: `target` stands already.
+        StorageError: a database on PostgreSQL could not be written into a file.
     """
     try:
         target.mkdir(parents=True, mode=0o700)
     except FileExistsError as error:
         raise BackupError(f"{target} stands already") from error
     written = []
-    for side in ("billing", "analytics", "console"):
-        if is_url(installation.place(side)):
-            written.append(f"{side}: not copied, it is on PostgreSQL; back it up there")
-            continue
-        source = installation.database(side)
-        if source.exists():
-            _copy_database(source, target / source.name)
-            written.append(source.name)
+    for side in ALL_SIDES:
+        written += _copy_side(installation, side, target)
     shutil.copy2(installation.folder / SETTINGS, target / SETTINGS)
     written.append(SETTINGS)
-    for name in FOLDERS:
+    for name in KEPT_AS_FILES:
         if (installation.folder / name).is_dir():
             shutil.copytree(installation.folder / name, target / name)
             written.append(name)
@@ -61,7 +62,21 @@ def back_up(installation: Installation, target: Path, passphrase: bytes | None) 
     return written
 
 
-def _copy_database(source: Path, target: Path) -> None:
+def _copy_side(installation: Installation, side: str, target: Path) -> list[str]:
+    address, file = installation.address(side), installation.database(side)
+    if address is not None:
+        from headend.kit.postgres_dump import dump  # noqa: PLC0415 (the driver is an extra)
+
+        dump(address, target / f"{side}{DUMP}")
+        return [f"{side}{DUMP}"]
+    if not file.exists():
+        return []
+    copy_database(file, target / file.name)
+    return [file.name]
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """Copy a database as it stands at one moment, while others may write to it."""
     live, copy = sqlite3.connect(f"file:{source}?mode=ro", uri=True), sqlite3.connect(target)
     try:
         live.backup(copy)
@@ -89,11 +104,15 @@ def _encrypt(plain: bytes, passphrase: bytes) -> bytes:
     return salt + nonce + _derive(passphrase, salt).encrypt(nonce, plain, None)
 
 
-def restore(source: Path, folder: Path, passphrase: bytes) -> None:
-    """Make the new folder `folder` from a backup.
+def restore(source: Path, folder: Path, passphrase: bytes, database: str | None = None) -> None:
+    """Make the new folder `folder` from a backup, and fill the empty databases that `database` names.
+
+    `database` is an address with `{side}` in it; it is needed if sides were on PostgreSQL.
 
     Raises:
-        BackupError: the folder stands already, the backup has no keys, or the passphrase is not its own.
+        BackupError: the folder stands already, the backup has no keys, or the passphrase is not its own;
+            `database` is missing, or does not fit.
+        StorageError: a database is not empty, or did not take its dump.
     """
     if folder.exists():
         raise BackupError(f"{folder} stands already")
@@ -105,8 +124,37 @@ def restore(source: Path, folder: Path, passphrase: bytes) -> None:
         raise BackupError(f"{source} holds no {KEYS_FILE}") from error
     except InvalidTag as error:
         raise BackupError("another passphrase, or the file was changed") from error
-    shutil.copytree(source, folder, ignore=shutil.ignore_patterns(KEYS_FILE))
+    addresses = _addresses(source, database)
+    _load(source, addresses)
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns(KEYS_FILE, f"*{DUMP}"))
+    if addresses:
+        # Before anything else could open it: the settings still name the databases that were backed up.
+        Installation(folder).place_at(addresses)
     for name, text in keys.items():
         path = folder / "keys" / name
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_file(path, base64.b64decode(text))
+
+
+def _addresses(source: Path, database: str | None) -> dict[str, str]:
+    """Where each dump goes."""
+    sides = [side for side in ALL_SIDES if (source / f"{side}{DUMP}").exists()]
+    if not sides:
+        return {}
+    if database is None or not is_url(database):
+        raise BackupError(f"{', '.join(sides)} were on PostgreSQL: --database says where they go")
+    found = {side: database.replace("{side}", side) for side in sides}
+    if len(set(found.values())) < len(sides):
+        raise BackupError("each side has a database of its own: write {side} into the address")
+    return found
+
+
+def _load(source: Path, addresses: dict[str, str]) -> None:
+    if not addresses:
+        return
+    from headend.kit import postgres_dump  # noqa: PLC0415 (the driver is an extra)
+
+    for address in addresses.values():
+        postgres_dump.check_target(address)
+    for side, address in addresses.items():
+        postgres_dump.load(source / f"{side}{DUMP}", address)

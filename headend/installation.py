@@ -8,8 +8,10 @@ lock                    held by the one worker that serves
 
 import fcntl
 import os
+import shutil
 import tomllib
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,7 +35,10 @@ from shared.system_clock import SteeredClock, SystemClock
 from shared.weeks import Week
 
 SETTINGS = "installation.toml"
-SIDES = ("billing", "analytics", "console")
+SIDES = "sides"
+ALL_SIDES = ("billing", "analytics", "console")
+KEPT_AS_FILES = ("releases", "totals")
+"""Folders beside the databases: releases ever drawn, and box totals handed over."""
 DIRECTORY_KEY = ("root", "directory")
 CATALOGUE_KEY = ("billing", "catalogue")
 BILLING_KEY = ("billing", "billing")
@@ -75,9 +80,9 @@ def _check(settings: Settings) -> Settings:
     unlisted = set(settings.areas.values()) - set(settings.regions)
     if unlisted:
         raise InstallationError(f"areas name regions that are not listed: {', '.join(sorted(unlisted))}")
-    odd = {side for side, url in settings.databases.items() if side not in SIDES or not is_url(url)}
+    odd = {side for side, url in settings.databases.items() if side not in ALL_SIDES or not is_url(url)}
     if odd:
-        raise InstallationError(f"databases takes postgresql:// addresses of {', '.join(SIDES)}: {odd}")
+        raise InstallationError(f"databases takes postgresql:// addresses of {', '.join(ALL_SIDES)}: {odd}")
     if len(set(settings.databases.values())) < len(settings.databases):
         raise InstallationError("each side needs a database of its own")
     if not 1 <= len(settings.issuer) <= 64:  # noqa: PLR2004 (it stands in every token challenge)
@@ -100,13 +105,21 @@ def databases_of(template: str) -> dict[str, str]:
         raise InstallationError(
             "a password is for PGPASSFILE or HEADEND_BILLING_DATABASE_FILE and its like, not for a command"
         )
-    return {side: template.replace("{side}", side) for side in SIDES}
+    return {side: template.replace("{side}", side) for side in ALL_SIDES}
+
+
+def _quoted(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _read(text: str) -> Settings:
+    found: dict[str, Any] = tomllib.loads(text)
+    found["regions"] = tuple(found["regions"])
+    return _check(Settings(**found))
 
 
 def _toml(settings: Settings) -> str:
-    def text(value: str) -> str:
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
+    text = _quoted
     lines = [
         f"issuer = {text(settings.issuer)}",
         f"zone = {text(settings.zone)}",
@@ -132,9 +145,7 @@ class Installation:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            found: dict[str, Any] = tomllib.loads((folder / SETTINGS).read_text())
-            found["regions"] = tuple(found["regions"])
-            self.settings = _check(Settings(**found))
+            self.settings = _read((folder / SETTINGS).read_text())
         except FileNotFoundError as error:
             raise InstallationError(f"{folder} is no installation; make one with `headend init`") from error
         except (OSError, ValueError, TypeError, KeyError) as error:
@@ -160,6 +171,27 @@ class Installation:
         write_file(folder / SETTINGS, _toml(settings).encode(), 0o644)
         return cls(folder)
 
+    def make_node(self, target: Path) -> "Installation":
+        """Make the folder of another node of this installation: settings, keys, and what is kept as files.
+
+        Raises:
+            InstallationError: a side has its database in a file here, or `target` stands already.
+        """
+        alone = [side for side in self.sides if self.address(side) is None]
+        if alone:
+            raise InstallationError(
+                f"{', '.join(alone)}: in a file of this node; only what is in PostgreSQL has several nodes"
+            )
+        try:
+            target.mkdir(parents=True, mode=0o700)
+        except FileExistsError as error:
+            raise InstallationError(f"{target} stands already") from error
+        for name in ("keys", *KEPT_AS_FILES):
+            if (self.folder / name).is_dir():
+                shutil.copytree(self.folder / name, target / name)
+        shutil.copy2(self.folder / SETTINGS, target / SETTINGS)
+        return Installation(target)
+
     @staticmethod
     def _key_path(folder: Path, key: tuple[str, str]) -> Path:
         return folder / "keys" / key[0] / f"{key[1]}.pem"
@@ -180,8 +212,16 @@ class Installation:
         return found
 
     def public(self, key: tuple[str, str]) -> Ed25519PublicKey:
-        """The public half of a signing key."""
-        return self.key(key).public_key()
+        """The public half of a signing key; in a folder of some sides only, from a file of its own.
+
+        Raises:
+            InstallationError: neither is here.
+            BadPublicKeyError: the file holds no key.
+        """
+        alone = self.folder / "keys" / f"{key[1]}.pub"
+        return (
+            dsse.public_from_text(alone.read_text().strip()) if alone.exists() else self.key(key).public_key()
+        )
 
     def public_text(self, key: tuple[str, str]) -> str:
         """The public half as boxes pin it: base64 of 32 bytes."""
@@ -190,6 +230,23 @@ class Installation:
     def keys_of(self, side: str) -> Path:
         """The folder of a side's keys."""
         return self.folder / "keys" / side
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """The sides that this folder has: all, or those that its file `sides` names (`headend apart`)."""
+        named = self.folder / SIDES
+        return tuple(named.read_text().strip().split(",")) if named.exists() else ALL_SIDES
+
+    def check_sides(self, sides: Iterable[str]) -> None:
+        """Refuse sides that this folder does not have.
+
+        Raises:
+            InstallationError: one of them is elsewhere.
+        """
+        if elsewhere := [side for side in sides if side not in self.sides]:
+            raise InstallationError(
+                f"{self.folder} has {', '.join(self.sides)} only; {', '.join(elsewhere)} is elsewhere"
+            )
 
     def database(self, side: str) -> Path:
         """The file of a side's database, where it has no PostgreSQL."""
@@ -202,8 +259,13 @@ class Installation:
         it the variable names a file that holds the address, for addresses with a password.
 
         Raises:
-            InstallationError: that file cannot be read, or the address is none of PostgreSQL.
+            InstallationError: that file cannot be read, or the address is none of PostgreSQL; or the file of
+                the database has been moved, or is being moved, to PostgreSQL.
         """
+        return self.address(side) or self._file(side)
+
+    def address(self, side: str) -> str | None:
+        """The address of a side's PostgreSQL database, if it has one; see `place`."""
         name = f"HEADEND_{side.upper()}_DATABASE"
         said = os.environ.get(name)
         if (secret := os.environ.get(f"{name}_FILE")) is not None:
@@ -212,11 +274,49 @@ class Installation:
             except OSError as error:
                 raise InstallationError(f"{name}_FILE: {error}") from error
         url = said or self.settings.databases.get(side)
-        if url is None:
-            return self.database(side)
-        if not is_url(url):
+        if url is not None and not is_url(url):
             raise InstallationError(f"{name} has to begin with postgresql://")
         return url
+
+    def _file(self, side: str) -> Path:
+        if self.moving_mark(side).exists():
+            raise InstallationError(
+                f"{side} is being moved to PostgreSQL: end that with `headend migrate` as it was begun, "
+                "or give it up with `headend migrate --give-up`"
+            )
+        if self.moved_file(side).exists():
+            raise InstallationError(
+                f"{side} was moved to PostgreSQL, and {SETTINGS} does not say where it is"
+            )
+        return self.database(side)
+
+    def moving_mark(self, side: str) -> Path:
+        """The file that stands while a side's database is being moved to PostgreSQL."""
+        return self.folder / f"{side}.moving"
+
+    def moved_file(self, side: str) -> Path:
+        """The file of a side's database once it has been moved; nothing opens it."""
+        return self.folder / f"{side}.db.moved"
+
+    def place_at(self, databases: dict[str, str]) -> "Installation":
+        """The same installation with these sides on PostgreSQL; the rest of its settings file stays as it is.
+
+        Raises:
+            InstallationError: the file would not say that; it is unchanged.
+        """
+        path = self.folder / SETTINGS
+        kept, table = path.read_text().rstrip("\n").split("\n"), "[databases]"
+        if table not in kept:
+            kept += ["", table]
+        place = kept.index(table) + 1
+        old = [line for line in kept[place:] if line.partition("=")[0].strip() not in databases]
+        kept[place:] = [*(f"{side} = {_quoted(url)}" for side, url in sorted(databases.items())), *old]
+        text = "\n".join(kept) + "\n"
+        wanted = replace(self.settings, databases={**self.settings.databases, **databases})
+        if _read(text) != wanted:
+            raise InstallationError(f"{path}: the table [databases] has to be written by hand: {databases}")
+        write_file(path, text.encode(), 0o644)
+        return Installation(self.folder)
 
     def clock(self) -> Clock:
         """The installation's clock: the machine's, or the simulator's on a simulated one."""
@@ -239,8 +339,15 @@ class Installation:
         """The first week that it counts."""
         return Week.parse(self.settings.first_week)
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether several processes may serve it: every side's database is PostgreSQL's."""
+        return all(self.address(side) is not None for side in self.sides)
+
     def lock(self) -> int:
         """Take the installation for this process; held until the process ends, however it ends.
+
+        An installation that several processes may serve is taken together with them.
 
         Raises:
             InstallationError: another process serves it.
@@ -256,9 +363,10 @@ class Installation:
         return self._lock("gateway.lock")
 
     def _lock(self, name: str) -> int:
+        how = fcntl.LOCK_SH if self.is_shared else fcntl.LOCK_EX
         descriptor = os.open(self.folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, how | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(descriptor)
             raise InstallationError(f"another process serves {self.folder}") from error

@@ -114,7 +114,7 @@ REFUSED = (sqlite3.IntegrityError, psycopg.IntegrityError)
 """What a database raises that refuses a change, for pytest.raises."""
 OVERWRITE = "TRUNCATE {0} CASCADE" if OVER_POSTGRES else "INSERT OR REPLACE INTO {0} SELECT * FROM {0}"
 """A way to change rows that is neither UPDATE nor DELETE by name, of the engine that the run is over."""
-OUTSIDE = ("sqlite_", "_sqlite_", "migrations")
+OUTSIDE = ("sqlite_", "_sqlite_", "migrations", "sealed_keys")
 """Tables of the engine itself, and of who has migrated."""
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from headend.analytics.store import StoredRelease
+from headend.analytics.store import AnalyticsStore, StoredRelease
 from headend.kit.files import write_file, write_once
 from shared.weeks import Week
 
@@ -24,6 +24,7 @@ class ReleaseArchive:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._kept: set[Week] = set()
 
     def find(self, week: Week) -> Found | None:
         """The week's manifest, and its table if that is there; None if the week was never drawn."""
@@ -31,6 +32,15 @@ class ReleaseArchive:
         if not manifest.exists():
             return None
         return Found(manifest.read_bytes(), table.read_bytes() if table.exists() else None)
+
+    def keep_all(self, store: AnalyticsStore) -> None:
+        """Write the files of every release of the store that are not here."""
+        for week in store.release_weeks():
+            if week not in self._kept:
+                release = store.release(week)
+                if release is not None:
+                    self.keep(release)
+                self._kept.add(week)
 
     def keep(self, release: StoredRelease) -> None:
         """Write a release's files, durably; a release that is there already stays as it is."""

@@ -6,6 +6,7 @@ are exact. It adds up over measures and weeks.
 
 import math
 from collections.abc import Iterable
+from itertools import accumulate
 from statistics import NormalDist
 
 from msgspec import Struct
@@ -161,15 +162,17 @@ def left_micro(spendings: Iterable[Spending], week: Week, cap: int) -> int:
 
     Weeks after it count too: a release out of order cannot slip in between. Never negative.
     """
-    near = [
-        (spending.week.weeks_since(week), spending.rho_micro)
-        for spending in spendings
-        if abs(spending.week.weeks_since(week)) < WINDOW_WEEKS
-    ]
-    dearest = max(
-        sum(rho for distance, rho in near if first <= distance < first + WINDOW_WEEKS)
-        for first in range(1 - WINDOW_WEEKS, 1)
-    )
+    weeks: dict[Week, int] = {}
+    for spending in spendings:
+        weeks[spending.week] = weeks.get(spending.week, 0) + spending.rho_micro
+    # What each week around it has cost: WINDOW_WEEKS - 1 before, itself, and as many after.
+    around = [0] * (2 * WINDOW_WEEKS - 1)
+    for other, rho in weeks.items():
+        distance = other.weeks_since(week)
+        if abs(distance) < WINDOW_WEEKS:
+            around[distance + WINDOW_WEEKS - 1] = rho
+    until = [0, *accumulate(around)]
+    dearest = max(until[first + WINDOW_WEEKS] - until[first] for first in range(WINDOW_WEEKS))
     return max(0, cap - dearest)
 
 

@@ -12,9 +12,10 @@ from http import HTTPStatus
 from flask import Blueprint, Response, request
 
 from headend.analytics.intake import FragmentRefusedError, OpenWeek, Refusal, check, open_week
-from headend.analytics.keys import AnalyticsKeys, KeyFileError
+from headend.analytics.keys import AnalyticsKeys
 from headend.analytics.store import AnalyticsStore, Contribution, Counted, StoredDirectory
 from headend.kit.http import RefusedError, Tally, TooLargeError, WrongTypeError, body_of, problem
+from headend.kit.shelf import KeyFileError
 from headend.kit.storage import StorageError
 from headend.kit.together import ClosedError, Together
 from shared.anonymous import INNER_ANSWER_SIZE, INNER_REQUEST_SIZE
@@ -96,6 +97,12 @@ class OpenWeeks:
         """The open week whose ISO number is `key_id`."""
         known = self._weeks.get(key_id)
         return known if known is not None else self._load().get(key_id)
+
+    def refresh(self) -> None:
+        """Take what another process has published; let go of weeks that are done or have lost their key."""
+        with self._lock:
+            self._weeks = {n: one for n, one in self._weeks.items() if self._keys.stands(one.week)}
+        self._load()
 
     def reload(self) -> None:
         """Look at the store again at the next question."""

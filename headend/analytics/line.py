@@ -30,8 +30,10 @@ from headend.kit.http import (
     WrongTypeError,
     problem_body,
 )
+from headend.kit.metering import CONTENT_TYPE, RequestMeter, exposed, make_registry
 from headend.kit.storage import StorageError
 from shared.ohttp import REQUEST_MEDIA_TYPE, RESPONSE_MEDIA_TYPE
+from shared.system_clock import SystemClock
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,8 @@ CHORES_SECONDS = 5.0
 """How often refusals are stored and weeks looked at anew, so that no destroyed key stays in memory."""
 _SEALED = "/analytics/ohttp"
 _DIRECTORY = "/analytics/directory/"
+_PLAIN = frozenset({_SEALED, "/healthz", "/metrics"})
+_UNMATCHED = "unmatched"
 
 
 class NotFoundError(RefusedError):
@@ -97,8 +101,15 @@ Answer = tuple[int, str, bytes]
 """Status, content type, body."""
 
 
+def _route(path: str) -> str:
+    """The template of a path: what may be told of it."""
+    if path in _PLAIN:
+        return path
+    return f"{_DIRECTORY}<week>" if path.startswith(_DIRECTORY) else _UNMATCHED
+
+
 class Line:
-    """The RSGI application: the anonymous line's two addresses, and /healthz.
+    """The RSGI application: the anonymous line's two addresses, /healthz, and /metrics for this machine.
 
     `chores` is done every few seconds, `close` when the process ends.
     """
@@ -115,6 +126,9 @@ class Line:
         self._chores, self._close = chores, close
         self._waiting: list[tuple[bytes, Any]] = []
         self._loop: Loop | None = None
+        self._registry = make_registry()
+        self._meter = RequestMeter(self._registry)
+        self._seconds = SystemClock().monotonic
 
     def __rsgi_init__(self, loop: Loop) -> None:
         """Begin."""
@@ -128,6 +142,17 @@ class Line:
 
     async def __rsgi__(self, scope: Scope, exchange: Exchange) -> None:
         """Answer one request."""
+        begun = self._seconds()
+        self._meter.begin()
+        try:
+            status = await self._respond(scope, exchange)
+            self._meter.answered(
+                "analytics", _route(scope.path), scope.method, status, self._seconds() - begun
+            )
+        finally:
+            self._meter.end()
+
+    async def _respond(self, scope: Scope, exchange: Exchange) -> int:
         try:
             status, kind, body = await self._answer(scope, exchange)
         except RefusedError as refusal:
@@ -137,10 +162,11 @@ class Line:
         if kind == DIRECTORY_TYPE:
             headers.append(("cache-control", IMMUTABLE))
         exchange.response_bytes(status, headers, body)
+        return int(status)
 
     async def _answer(self, scope: Scope, exchange: Exchange) -> Answer:
         wanted = "POST" if scope.path == _SEALED else "GET"
-        if scope.path not in {_SEALED, "/healthz"} and not scope.path.startswith(_DIRECTORY):
+        if _route(scope.path) == _UNMATCHED:
             raise NotFoundError
         if scope.method != wanted:
             raise WrongMethodError
@@ -148,6 +174,8 @@ class Line:
             return HTTPStatus.OK, RESPONSE_MEDIA_TYPE, await self._take(scope, exchange)
         if scope.path == "/healthz":
             return HTTPStatus.OK, "text/plain", b"ok\n"
+        if scope.path == "/metrics":
+            return HTTPStatus.OK, CONTENT_TYPE, exposed(self._registry)
         week = scope.path.removeprefix(_DIRECTORY)
         return HTTPStatus.OK, DIRECTORY_TYPE, directory_of(self._store, week)
 

@@ -71,7 +71,7 @@ class Basis:
     stored_totals: StoredTotals
     counters: list[Counter]
     accepted: dict[str, int]
-    spent_micro: int
+    spendings: list[Spending]
     cap_micro: int
     simulated: bool
 
@@ -134,7 +134,7 @@ def _draw(desk: ReleaseDesk, week: Week, now: datetime, key: Ed25519PrivateKey) 
         desk.drop_counters(week)
         return Outcome(week, WeekState.BELOW_FLOOR)
     try:
-        spendings = reserve(desk.spendings(), week, taken, basis.cap_micro)  # 6
+        spendings = reserve(basis.spendings, week, taken, basis.cap_micro)  # 6
     except BudgetExceededError:
         # The weeks around it cannot be unspent, so asking later would be refused as well.
         desk.drop_counters(week)
@@ -153,7 +153,7 @@ def _basis(desk: ReleaseDesk, now: datetime, directory: StoredDirectory, totals:
         stored_totals=totals,
         counters=desk.counters(week),
         accepted=desk.accepted(week),
-        spent_micro=sum(spending.rho_micro for spending in desk.spendings()),
+        spendings=desk.spendings(),
         cap_micro=stamp.cap_micro,
         simulated=stamp.simulated,
     )
@@ -255,7 +255,7 @@ def _manifest(basis: Basis, taken: Profile, table_sha256: str) -> Manifest:
             for one in taken.measures
         ],
         rho_micro=taken.rho_micro,
-        budget_spent_micro=basis.spent_micro + taken.rho_micro,
+        budget_spent_micro=sum(one.rho_micro for one in basis.spendings) + taken.rho_micro,
         budget_cap_micro=basis.cap_micro,
         directory_sha256=basis.stored_directory.sha256,
         totals_sha256=basis.stored_totals.sha256,

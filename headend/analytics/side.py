@@ -10,11 +10,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from headend.analytics import overview
 from headend.analytics.archive import ReleaseArchive
-from headend.analytics.budget import MICRO, cap_micro
+from headend.analytics.budget import cap_micro
 from headend.analytics.engines import open_store
 from headend.analytics.gateway import Intake, OpenWeeks, make_blueprint
 from headend.analytics.keys import AnalyticsKeys
 from headend.analytics.line import Line
+from headend.analytics.metrics import samples
 from headend.analytics.publication import ROLES, Publication
 from headend.analytics.published import sha256
 from headend.analytics.release import Outcome, run_release
@@ -86,7 +87,7 @@ class AnalyticsSide:
         self.setup = setup
         self.store: AnalyticsStore = open_store(setup.database, checkpoints=checkpoints)
         self.store.stamp(_stamp(setup))
-        self.keys = AnalyticsKeys(setup.keys)
+        self.keys = AnalyticsKeys(self.store.shelf(setup.keys))
         self.archive = ReleaseArchive(setup.archive or _beside(setup.database))
         self.tally = Tally()
         self.weeks = OpenWeeks(self.store, self.keys)
@@ -127,6 +128,8 @@ class AnalyticsSide:
         payload = dsse.verify(envelope, PayloadType.DIRECTORY, self.setup.directory_key, 2 * MAX_DIRECTORY)
         week = _week_of(payload)
         self._check(read_directory(payload, week), week)
+        # Made now, weeks before it signs: a database that is put back to a moment in between still has it.
+        self.keys.manifest_key()
         self.store.accept_directory(StoredDirectory(week, envelope, payload, sha256(envelope)))
         self.weeks.reload()
 
@@ -159,16 +162,24 @@ class AnalyticsSide:
 
     def _chores(self) -> None:
         self.flush()
-        self.weeks.reload()
 
     def flush(self) -> None:
-        """Store the counts of refusals; what the database does not take stays counted in memory."""
+        """Store the counts of refusals, and take note of what other nodes have published, done and drawn.
+
+        What the database does not take stays counted in memory. A release that another node has drawn is
+        kept in this node's archive too, so that whichever node comes first after a restore knows of it.
+        """
+        self._store_tally()
+        self.weeks.refresh()
+        self.archive.keep_all(self.store)
+
+    def _store_tally(self) -> None:
         self.tally.store(self.store.add_tally)
 
     def close(self) -> None:
         """Answer what is waiting, store what is still in memory and let go of the database."""
         self.intake.close()
-        self.flush()
+        self._store_tally()
         self.store.close()
 
     def _check(self, said: Directory, week: Week) -> None:
@@ -225,17 +236,10 @@ class AnalyticsSide:
 
     def _metrics(self) -> list[tuple[str, dict[str, str], float]]:
         refused = self.tally.beside(self.store.tally)
-        samples: list[tuple[str, dict[str, str], float]] = [
-            ("headend_refused_total", {"side": "analytics", "name": name}, count)
-            for name, count in refused.items()
+        told = [
+            ("headend_refused_total", {"side": "analytics", "name": name}, n) for name, n in refused.items()
         ]
-        samples += [
-            ("headend_accepted_total", {"measure": one.measure, "week": str(one.week)}, one.count)
-            for one in self.store.accepted()
-        ]
-        spent = sum(spending.rho_micro for spending in self.store.spendings())
-        released = sum(state is WeekState.RELEASED for state in self.store.states().values())
-        return [*samples, ("headend_releases", {}, released), ("headend_budget_spent_rho", {}, spent / MICRO)]
+        return [*told, *samples(self.store, self._next_week(), self.setup.profile)]
 
 
 def _beside(place: Place) -> Path:

@@ -1,8 +1,10 @@
 """The analytics store in SQL, over either engine."""
 
+from abc import ABC, abstractmethod
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from headend.analytics.store import (
@@ -24,6 +26,7 @@ from headend.analytics.store import (
 )
 from headend.kit.engine import Connection, Engine
 from headend.kit.runs import Run
+from headend.kit.shelf import Shelf
 from shared.weeks import Week
 
 T = TypeVar("T")
@@ -120,7 +123,7 @@ class SqlDesk:
         return self._connection.execute(question, (str(week),)).fetchone()
 
 
-class SqlStore:
+class SqlStore(ABC):
     """The analytics store over one engine; see `AnalyticsStore`."""
 
     def __init__(self, storage: Engine) -> None:
@@ -245,6 +248,10 @@ class SqlStore:
     def forget(self, week: Week, now_ms: int) -> None:
         """Delete a final week's counters and nonces."""
         self.storage.write(lambda connection: _forget(self._desk(connection), week, now_ms))
+
+    @abstractmethod
+    def shelf(self, folder: Path) -> Shelf:
+        """Where analytics' own keys stand."""
 
     def turn(self) -> AbstractContextManager[bool]:
         """Whether this process may run jobs now."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from headend.analytics.schema import migrations
 from headend.analytics.sql import SqlStore
+from headend.kit.shelf import FolderShelf, Shelf
 from headend.kit.storage import Storage
 
 
@@ -14,3 +15,6 @@ class SqliteStore(SqlStore):
 
     def __init__(self, path: Path, *, checkpoints: bool = False) -> None:
         super().__init__(Storage(path, migrations, checkpoints=checkpoints))
+
+    def shelf(self, folder: Path) -> Shelf:
+        return FolderShelf(folder)

@@ -5,11 +5,14 @@ one counter per cell and the nonces of spent tokens; what stays for ever are rel
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from headend.kit.runs import Run
+from headend.kit.shelf import Shelf
 from shared.errors import StbError
 from shared.weeks import Week
 
@@ -312,6 +315,14 @@ class AnalyticsStore(Protocol):
         Raises:
             WeekNotDoneError: the week is not final yet; nothing was changed.
         """
+        ...
+
+    def shelf(self, folder: Path) -> Shelf:
+        """Where analytics' own keys stand: in `folder`, or in the database if several nodes share it."""
+        ...
+
+    def turn(self) -> AbstractContextManager[bool]:
+        """Whether this process may run jobs now; see `Engine.turn`."""
         ...
 
     def close(self) -> None:

@@ -11,7 +11,6 @@ import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from headend.billing.orders import authenticate
@@ -26,8 +25,8 @@ from headend.billing.refusals import (
 from headend.billing.rows import Box
 from headend.billing.signer import BlindedMessageError, RsaSigner, Signer
 from headend.billing.store import BillingStore, BillingTx
-from headend.kit.files import write_once
 from headend.kit.http import MalformedError
+from headend.kit.shelf import Shelf
 from shared.clock import Clock
 from shared.named import TokenAsk, TokenGrant, UnreadableMessageError, read
 from shared.register import Profile, in_force
@@ -36,18 +35,18 @@ from shared.weeks import NotAWeekError, Week
 
 
 class TokenKeys:
-    """The private keys of measures and weeks, one file each, mode 0600."""
+    """The private keys of measures and weeks."""
 
-    def __init__(self, folder: Path, new: Callable[[], RsaSigner] = RsaSigner.generate) -> None:
-        self._folder = folder
+    def __init__(self, shelf: Shelf, new: Callable[[], RsaSigner] = RsaSigner.generate) -> None:
+        self._shelf = shelf
         self._new = new
         self.signer = lru_cache(maxsize=128)(self._load)
 
-    def _path(self, measure: str, week: Week) -> Path:
-        return self._folder / f"token-{week}-{measure}.pem"
-
     def _load(self, measure: str, week: Week) -> Signer:
-        return RsaSigner.from_pem(self._path(measure, week).read_bytes())
+        pem = self._shelf.get(_name(measure, week))
+        if pem is None:
+            raise WrongWeekError("no key of that week")
+        return RsaSigner.from_pem(pem)
 
     def of(self, measure: str, week: Week) -> Signer:
         """The key of a measure and week.
@@ -55,10 +54,7 @@ class TokenKeys:
         Raises:
             WrongWeekError: there is none, or none any more.
         """
-        try:
-            return self.signer(measure, week)
-        except FileNotFoundError as error:
-            raise WrongWeekError("no key of that week") from error
+        return self.signer(measure, week)
 
     def make(self, measures: Iterable[str], week: Week) -> dict[str, Signer]:
         """The keys of a week's measures, made where there are none; made once, whoever asks.
@@ -69,8 +65,8 @@ class TokenKeys:
         found: dict[str, Signer] = {}
         for measure in measures:
             taken = {_carried(signer) for signer in found.values()}
-            if not self._path(measure, week).exists():
-                write_once(self._path(measure, week), self._generate(taken).to_pem())
+            if self._shelf.get(_name(measure, week)) is None:
+                self._shelf.put_once(_name(measure, week), self._generate(taken).to_pem())
             found[measure] = self.signer(measure, week)
         return found
 
@@ -81,13 +77,21 @@ class TokenKeys:
 
     def public(self, measures: Iterable[str], week: Week) -> list[bytes]:
         """The public keys of a week's measures, as far as they have been made (SubjectPublicKeyInfo, DER)."""
-        made = [measure for measure in measures if self._path(measure, week).exists()]
+        made = [measure for measure in measures if self._shelf.get(_name(measure, week)) is not None]
         return [self.signer(measure, week).public_spki for measure in made]
 
     def destroy(self, week: Week) -> None:
         """Remove a week's keys."""
-        for path in self._folder.glob(f"token-{week}-*.pem"):
-            path.unlink()
+        self._shelf.remove(f"token-{week}-")
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Hold no key in memory any longer; what still stands is read again when it is asked for."""
+        self.signer.cache_clear()
+
+
+def _name(measure: str, week: Week) -> str:
+    return f"token-{week}-{measure}.pem"
 
 
 def _carried(signer: Signer) -> int:

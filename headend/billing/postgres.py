@@ -8,6 +8,7 @@ the ledger and of the audit are taken when the transaction ends.
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from importlib.resources import files
+from pathlib import Path
 from typing import TypeVar
 
 from msgspec import structs
@@ -19,7 +20,8 @@ from headend.billing.sql_books import columns, found
 from headend.billing.store import BillingTx
 from headend.kit.engine import Connection
 from headend.kit.postgres import PostgresStorage, PostgresTransaction
-from headend.kit.postgres_schema import Migration, Schema
+from headend.kit.postgres_schema import SEALED_KEYS, Migration, Schema
+from headend.kit.shelf import Shelf, TableShelf
 from shared.named import BoxId
 
 T = TypeVar("T")
@@ -27,7 +29,9 @@ T = TypeVar("T")
 WEEKLY = ("reporting", "grants")
 """Tables of which every week has a part of its own, which is dropped when the week is forgotten."""
 SCHEMA = Schema(
-    "billing", (Migration("tables", (files("headend.billing") / "tables.sql").read_text()),), WEEKLY
+    "billing",
+    (Migration("tables", (files("headend.billing") / "tables.sql").read_text()), SEALED_KEYS),
+    WEEKLY,
 )
 _ENTRY = ", ".join(Entry.__struct_fields__)
 _ARRAYS = ", ".join(
@@ -156,6 +160,9 @@ class PostgresBilling:
 
     def read(self) -> BillingTx:
         return PostgresBillingTx(self.storage.read(), self.storage)
+
+    def shelf(self, folder: Path) -> Shelf:
+        return TableShelf(self.storage, folder)
 
     def turn(self) -> AbstractContextManager[bool]:
         return self.storage.turn()

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -17,6 +17,7 @@ from headend.billing.formats.registry import BatchChangedError
 from headend.billing.invoices import raise_month
 from headend.billing.issuer_directory import make_issuer_directory
 from headend.billing.issuing import Issuer, TokenKeys
+from headend.billing.metrics import samples
 from headend.billing.pages import offered
 from headend.billing.pages.answering import Requests
 from headend.billing.pages.desk import Desk
@@ -80,9 +81,10 @@ class BillingSide:
         self.setup = setup
         self.store: BillingStore = open_store(setup.database, checkpoints=checkpoints)
         self._stamp("simulated" if setup.simulated else "real")
-        self.keys = TokenKeys(setup.keys)
+        self.keys = TokenKeys(self.store.shelf(setup.keys))
         self.issuer = Issuer(self.store, self.keys, setup.clock, setup.zone, setup.taken)
         self.tally = Tally()
+        self._forgotten: str | None = None
         officer = Officer(self.store, self.now_ms, setup.zone)
         answering = Requests(self.store, self.now_ms, setup.zone, self.prove_closed)
         desk = self._desk()
@@ -132,12 +134,19 @@ class BillingSide:
         return to_ms(self.setup.clock.now())
 
     def flush(self) -> None:
-        """Store the counts of refusals."""
+        """Store the counts of refusals, and let go of keys that another node has forgotten."""
+        self._store_tally()
+        forgotten = self.store.read().last_slot("forget-tokens")
+        if forgotten != self._forgotten:
+            self._forgotten = forgotten
+            self.keys.let_go()
+
+    def _store_tally(self) -> None:
         self.tally.store(lambda counts: self.store.write(lambda tx: tx.add_tally(counts)))
 
     def close(self) -> None:
         """Store what is still in memory and let go of the database."""
-        self.flush()
+        self._store_tally()
         self.store.close()
 
     def _ready(self) -> None:
@@ -319,22 +328,11 @@ class BillingSide:
         return reconcile.reconcile(self.store.read())
 
     def _metrics(self) -> list[tuple[str, dict[str, str], float]]:
-        look = self.store.read()
-        samples: list[tuple[str, dict[str, str], float]] = [
-            ("headend_orders", {"state": state.value}, n) for state, (n, _) in look.order_totals().items()
-        ]
-        refused = self.tally.beside(look.tally)
-        samples += [
+        refused = self.tally.beside(self.store.read().tally)
+        told = [
             ("headend_refused_total", {"side": "billing", "name": name}, n) for name, n in refused.items()
         ]
-        alarms: dict[str, int] = {}
-        for alarm in look.alarms(10_000):
-            alarms[alarm.kind] = alarms.get(alarm.kind, 0) + 1
-        samples += [("headend_alarms", {"kind": kind}, n) for kind, n in alarms.items()]
-        sums = asdict(self.reconciliation())
-        return samples + [
-            (f"headend_{name}", {}, sums[name]) for name in ("in_flight", "boxes_with_gaps", "ledger_sum")
-        ]
+        return [*told, *samples(self.store.read(), self.now_ms())]
 
 
 def _hear(tx: BillingTx, beat: Heartbeat, now_ms: int) -> None:

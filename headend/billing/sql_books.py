@@ -22,7 +22,7 @@ from headend.billing.rows import (
     NotFoundError,
     OrderState,
 )
-from headend.kit.engine import Connection, Engine
+from headend.kit.engine import Connection, Streams
 from shared.money import VatGroup
 from shared.named import GENESIS
 
@@ -52,7 +52,7 @@ _SELLER = columns(Seller)
 class SqlTx:
     """One connection; inside `write` it is one transaction."""
 
-    def __init__(self, connection: Connection, engine: Engine) -> None:
+    def __init__(self, connection: Connection, engine: Streams) -> None:
         self._db = connection
         self._engine = engine
 

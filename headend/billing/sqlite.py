@@ -8,6 +8,7 @@ from typing import TypeVar
 from headend.billing.schema import migrations
 from headend.billing.sql import SqlBillingTx
 from headend.billing.store import BillingTx
+from headend.kit.shelf import FolderShelf, Shelf
 from headend.kit.storage import Storage
 
 T = TypeVar("T")
@@ -26,6 +27,9 @@ class SqliteBilling:
 
     def read(self) -> BillingTx:
         return SqlBillingTx(self.storage.read(), self.storage)
+
+    def shelf(self, folder: Path) -> Shelf:
+        return FolderShelf(folder)
 
     def turn(self) -> AbstractContextManager[bool]:
         return self.storage.turn()

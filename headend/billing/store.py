@@ -6,6 +6,7 @@ headend.billing.forgetting, what lists in headend.billing.lists and headend.bill
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from headend.billing.books import BooksTx
@@ -23,6 +24,7 @@ from headend.billing.rows import (
     OrderState,
 )
 from headend.kit.runs import Run
+from headend.kit.shelf import Shelf
 from shared.named import AccountId, BoxId, Offer, Promotion
 
 T = TypeVar("T")
@@ -297,6 +299,10 @@ class BillingStore(Protocol):
         In it `account`, `chain_end` and `reporting_box` lock the row that they give until the commit, and
         what is posted gets its number when the transaction ends.
         """
+        ...
+
+    def shelf(self, folder: Path) -> Shelf:
+        """Where billing's own keys stand: in `folder`, or in the database if several nodes share it."""
         ...
 
     def turn(self) -> AbstractContextManager[bool]:

@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 import click
 import msgspec
 
-from headend.app import ALL_SIDES, Headend, open_headend
+from headend.app import Headend, open_headend
 from headend.billing.side import BillingSide
 from headend.installation import Installation
 from shared.errors import StbError
@@ -38,8 +38,9 @@ def told(command: Callable[P, T]) -> Callable[P, T]:
 
 @contextmanager
 def opened(folder: Path, *sides: str) -> Iterator[Headend]:
-    """An installation with these sides (all, if none is named), closed again afterwards."""
-    headend = open_headend(Installation(folder), sides or ALL_SIDES)
+    """An installation with these sides (all that are there, if none is named), closed again afterwards."""
+    installation = Installation(folder)
+    headend = open_headend(installation, sides or installation.sides)
     try:
         yield headend
     finally:

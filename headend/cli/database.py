@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 import click
 
 from headend.cli.common import told
-from headend.installation import SIDES, Installation, InstallationError, databases_of
+from headend.installation import ALL_SIDES, Installation, InstallationError, databases_of
 from headend.kit.engine import is_url
 
 CONNECTIONS = 80
@@ -26,8 +26,8 @@ ALTER ROLE {role} IN DATABASE {database} SET tcp_keepalives_idle = 30;
 ALTER ROLE {role} IN DATABASE {database} SET tcp_keepalives_interval = 10;
 ALTER ROLE {role} IN DATABASE {database} SET tcp_keepalives_count = 3;
 \\connect {database}
+ALTER SCHEMA public OWNER TO {role};
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
-CREATE SCHEMA {role} AUTHORIZATION {role};
 \\connect postgres
 """
 _HEAD = """\
@@ -66,7 +66,7 @@ def database_roles(folder: Path | None, template: str | None) -> None:
 
 
 def _places(installation: Installation) -> dict[str, str]:
-    found = {side: installation.place(side) for side in SIDES}
+    found = {side: installation.place(side) for side in ALL_SIDES}
     return {side: str(place) for side, place in found.items() if is_url(place)}
 
 

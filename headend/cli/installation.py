@@ -4,14 +4,16 @@ import os
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
 
 from headend import backup as backups
-from headend.app import ALL_SIDES, APART_VARIABLE, FOLDER_VARIABLE, SECURE_VARIABLE, SIDES_VARIABLE
+from headend.app import APART_VARIABLE, FOLDER_VARIABLE, SECURE_VARIABLE, SIDES_VARIABLE
 from headend.cli.common import folder_argument, json_option, opened, print_json, print_table, told
 from headend.installation import (
+    ALL_SIDES,
     CATALOGUE_KEY,
     DIRECTORY_KEY,
     Installation,
@@ -19,11 +21,27 @@ from headend.installation import (
     Settings,
     databases_of,
 )
+from headend.kit.logs import FORMATS, log_config
 from headend.kit.process import wait_for_lock
+from headend.monitoring import ACCESS_VARIABLE
 from shared.register import profile_names
 from shared.system_clock import SteeredClock, SystemClock
 from shared.weeks import Week
 
+log_format_option = click.option(
+    "--log-format",
+    type=click.Choice(FORMATS),
+    default="text",
+    show_default=True,
+    envvar="HEADEND_LOG_FORMAT",
+    help="How the log is written to standard error.",
+)
+socket_option = click.option(
+    "--socket",
+    type=click.Path(path_type=Path),
+    help="Listen on this Unix socket, and on no port; its group may use it.",
+)
+SOCKET_MODE = 0o660
 BLOCKING_THREADS = 24
 """Threads of the one worker; they mostly wait for the group commit, and a commit takes all that wait."""
 
@@ -91,24 +109,63 @@ def first_whole_week(now: datetime, zone: str) -> Week:
 @folder_argument
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8080, show_default=True)
-@click.option("--sides", default=",".join(ALL_SIDES), show_default=True, help="Which sides to serve here.")
+@click.option("--sides", help="Which sides to serve here.  [default: all that the folder has]")
 @click.option("--behind-tls", is_flag=True, help="A proxy in front speaks TLS; cookies are marked secure.")
 @click.option("--gateway-apart", is_flag=True, help="Fragments are taken by `headend gateway`, not here.")
+@socket_option
+@log_format_option
+@click.option(
+    "--access-log",
+    is_flag=True,
+    envvar=ACCESS_VARIABLE,
+    help="Log requests of the named line and the console; never those of the anonymous line.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes that serve; more than one only where every side is PostgreSQL's.",
+)
 @told
-def serve(folder: Path, host: str, port: int, sides: str, *, behind_tls: bool, gateway_apart: bool) -> None:
+def serve(
+    folder: Path,
+    host: str,
+    port: int,
+    sides: str | None,
+    socket: Path | None,
+    log_format: str,
+    *,
+    behind_tls: bool,
+    gateway_apart: bool,
+    access_log: bool,
+    workers: int,
+) -> None:
     """Serve an installation until it is stopped."""
     installation = Installation(folder)
-    unknown = set(sides.split(",")) - set(ALL_SIDES)
+    wanted = sides.split(",") if sides else list(installation.sides)
+    unknown = set(wanted) - set(ALL_SIDES)
     if unknown:
         raise click.ClickException(f"no side {', '.join(sorted(unknown))}")
+    installation.check_sides(wanted)
+    if workers > 1 and not installation.is_shared:
+        raise click.ClickException("one process serves SQLite files; several need PostgreSQL for every side")
     _check_host(host, behind_tls=behind_tls)
     # Granian's listeners share a port, so whoever may not serve must not even listen.
     os.close(wait_for_lock(installation.lock))
     os.environ[FOLDER_VARIABLE] = str(folder.resolve())
-    os.environ[SIDES_VARIABLE] = sides
+    os.environ[SIDES_VARIABLE] = ",".join(wanted)
     os.environ[SECURE_VARIABLE] = "1" if behind_tls else "0"
     os.environ[APART_VARIABLE] = "1" if gateway_apart else "0"
-    _serve("headend.app:served", "wsgi", (host, port), BLOCKING_THREADS)
+    os.environ[ACCESS_VARIABLE] = "1" if access_log else "0"
+    _serve(
+        "headend.app:served",
+        "wsgi",
+        socket or (host, port),
+        log_format,
+        threads=BLOCKING_THREADS,
+        workers=workers,
+    )
 
 
 @click.command()
@@ -116,8 +173,12 @@ def serve(folder: Path, host: str, port: int, sides: str, *, behind_tls: bool, g
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8081, show_default=True)
 @click.option("--behind-tls", is_flag=True, help="A proxy in front speaks TLS and lets the relay alone in.")
+@socket_option
+@log_format_option
 @told
-def gateway(folder: Path, host: str, port: int, *, behind_tls: bool) -> None:
+def gateway(
+    folder: Path, host: str, port: int, socket: Path | None, log_format: str, *, behind_tls: bool
+) -> None:
     """Serve the anonymous line alone, in a process without Flask that takes about twice as many fragments.
 
     Serve the rest beside it with `headend serve --gateway-apart`.
@@ -125,7 +186,7 @@ def gateway(folder: Path, host: str, port: int, *, behind_tls: bool) -> None:
     _check_host(host, behind_tls=behind_tls)
     os.close(wait_for_lock(Installation(folder).gateway_lock))
     os.environ[FOLDER_VARIABLE] = str(folder.resolve())
-    _serve("headend.app:served_gateway", "rsgi", (host, port))
+    _serve("headend.app:served_gateway", "rsgi", socket or (host, port), log_format)
 
 
 def _check_host(host: str, *, behind_tls: bool) -> None:
@@ -133,23 +194,51 @@ def _check_host(host: str, *, behind_tls: bool) -> None:
         raise click.ClickException("plain HTTP is for loopback only; put a TLS proxy in front")
 
 
-def _serve(target: str, interface: str, address: tuple[str, int], threads: int | None = None) -> None:
+def _listener(where: Path | tuple[str, int]) -> dict[str, Any]:
+    if isinstance(where, Path):
+        return {"uds": where, "uds_permissions": SOCKET_MODE}
+    return {"address": where[0], "port": where[1]}
+
+
+def _serve(
+    target: str,
+    interface: str,
+    where: Path | tuple[str, int],
+    log_format: str,
+    *,
+    threads: int | None = None,
+    workers: int = 1,
+) -> None:
     from granian import Granian
     from granian.constants import Interfaces, RuntimeModes
 
     Granian(
         target,
-        address=address[0],
-        port=address[1],
+        **_listener(where),
         interface=Interfaces(interface),
-        workers=1,
+        workers=workers,
         factory=True,
         log_access=False,
+        log_dictconfig=log_config(log_format),
         websockets=False,
         workers_kill_timeout=10,
         blocking_threads=threads,
         runtime_mode=RuntimeModes.st if interface == "rsgi" else RuntimeModes.auto,
     ).serve()
+
+
+@click.command()
+@folder_argument
+@click.argument("target", type=click.Path(path_type=Path, exists=False))
+@told
+def node(folder: Path, target: Path) -> None:
+    """Make TARGET, the folder of another node: settings, keys and archives of FOLDER.
+
+    Move it to the other machine by a way that keeps keys secret. Only an installation whose databases are
+    PostgreSQL's has several nodes.
+    """
+    Installation(folder).make_node(target)
+    click.echo(f"made {target}; serve it beside {folder}")
 
 
 @click.command()
@@ -211,8 +300,9 @@ def backup(folder: Path, target: Path, passphrase_file: Path | None) -> None:
 @click.option(
     "--passphrase-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=True
 )
+@click.option("--database", help="postgresql://host/name with {side}: empty databases, if it was on these.")
 @told
-def restore(source: Path, folder: Path, passphrase_file: Path) -> None:
+def restore(source: Path, folder: Path, passphrase_file: Path, database: str | None) -> None:
     """Make FOLDER, which must not exist, from a backup with its encrypted keys."""
-    backups.restore(source, folder, passphrase_file.read_bytes().strip())
+    backups.restore(source, folder, passphrase_file.read_bytes().strip(), database)
     click.echo(f"restored to {folder}")

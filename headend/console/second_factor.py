@@ -1,21 +1,20 @@
 """Second factors: time-based codes (RFC 6238: SHA-1, 6 digits, 30 seconds), their secrets sealed at rest.
 
 A sealed secret is `nonce (12) | AES-256-GCM` with the operator's name as associated data, so that one
-operator's cannot be put in another's place. The key is a file of the console's own, made at first need.
+operator's cannot be put in another's place. The key is the console's own, made at first need.
 """
 
 import base64
 import hmac
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
-from headend.kit.files import write_once
+from headend.kit.shelf import KeyFileError, Shelf
 from shared.errors import StbError
 
 STEP_MS = 30_000
@@ -34,10 +33,10 @@ class SealError(StbError):
 
 
 class Seals:
-    """Secrets sealed under the key in one folder."""
+    """Secrets sealed under the one key on the console's shelf."""
 
-    def __init__(self, folder: Path, random_bytes: Callable[[int], bytes]) -> None:
-        self._path = folder / KEY_FILE
+    def __init__(self, shelf: Shelf, random_bytes: Callable[[int], bytes]) -> None:
+        self._shelf = shelf
         self._random = random_bytes
 
     def seal(self, operator: str, secret: bytes) -> bytes:
@@ -52,16 +51,13 @@ class Seals:
             SealError: it was not, or the key is not the one that it was sealed under.
         """
         try:
-            key = AESGCM(self._path.read_bytes())
+            key = AESGCM(self._shelf.get(KEY_FILE) or b"")
             return key.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _LABEL + operator.encode())
-        except (OSError, ValueError, InvalidTag) as error:
+        except (KeyFileError, ValueError, InvalidTag) as error:
             raise SealError(f"the second factor of {operator} cannot be opened") from error
 
     def _made_key(self) -> bytes:
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not self._path.exists():
-            write_once(self._path, self._random(_KEY_BYTES))
-        return self._path.read_bytes()
+        return self._shelf.get(KEY_FILE) or self._shelf.put_once(KEY_FILE, self._random(_KEY_BYTES))
 
 
 def make_secret(random_bytes: Callable[[int], bytes]) -> bytes:

@@ -49,7 +49,7 @@ class ConsoleSide:
         self.auditing = Auditing(store, clock)
         self._tally = Tally()
         self._access = Access(store, clock, random_bytes)
-        factors = Factors(store, Seals(settings.keys, random_bytes), clock, random_bytes)
+        factors = Factors(store, Seals(store.shelf(settings.keys), random_bytes), clock, random_bytes)
         self._frame = Frame(
             settings,
             store,

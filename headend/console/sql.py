@@ -1,7 +1,9 @@
 """The console's database in SQL, over either engine; see headend.console.store for what each method means."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import astuple
+from pathlib import Path
 from typing import Any, TypeVar
 
 from headend.console import audit_lines
@@ -19,6 +21,7 @@ from headend.console.store import (
     Sought,
 )
 from headend.kit.engine import Connection, Engine
+from headend.kit.shelf import Shelf
 from headend.kit.storage import StorageError
 
 T = TypeVar("T")
@@ -189,7 +192,7 @@ class SqlConsoleTx:
             raise WrongStampError("the console's database is stamped otherwise (simulated or real)")
 
 
-class SqlConsole:
+class SqlConsole(ABC):
     """`ConsoleStore` over one engine."""
 
     def __init__(self, storage: Engine, *, simulated: bool) -> None:
@@ -205,6 +208,10 @@ class SqlConsole:
 
     def read(self) -> ConsoleTx:
         return SqlConsoleTx(self._storage.read())
+
+    @abstractmethod
+    def shelf(self, folder: Path) -> Shelf:
+        """Where the console's own keys stand."""
 
     def close(self) -> None:
         self._storage.close()

@@ -48,7 +48,27 @@ class Connection(Protocol):
         ...
 
 
-class Engine(Protocol):
+class Streams(Protocol):
+    """Whoever can read a long answer row by row."""
+
+    def stream(self, connection: Connection, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
+        """The rows of a question as plain tuples, as they are read, never all in memory."""
+        ...
+
+
+class Desk(Protocol):
+    """Whoever can be asked, and does work in a transaction."""
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Do `work` in a durable transaction; see `Engine.write`."""
+        ...
+
+    def read(self) -> Connection:
+        """A connection for questions."""
+        ...
+
+
+class Engine(Desk, Streams, Protocol):
     """One side's database."""
 
     def write(self, work: Callable[[Connection], T]) -> T:
@@ -69,10 +89,6 @@ class Engine(Protocol):
 
     def read(self) -> Connection:
         """This thread's own connection, which refuses to write."""
-        ...
-
-    def stream(self, connection: Connection, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
-        """The rows of a question as plain tuples, as they are read, never all in memory."""
         ...
 
     def turn(self) -> AbstractContextManager[bool]:

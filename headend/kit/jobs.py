@@ -2,12 +2,14 @@
 
 APScheduler only ticks. A tick asks the injected clock and runs what is due; a job claims its slot in its
 side's own database, in the transaction that does the work, so that two tickers or a crash between two
-writes cannot make it run twice. A clock that is set back makes nothing due again.
+writes cannot make it run twice. A clock that is set back makes nothing due again. Where several nodes serve,
+one at a time has the turn to run jobs, so that none begins what another is at.
 """
 
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -74,19 +76,33 @@ def day_slot(done: str | None, now: datetime, zone: ZoneInfo) -> Slot:
     return Slot(day.isoformat(), datetime.combine(day, DAILY_AT, tzinfo=zone).astimezone(UTC))
 
 
+def _always() -> AbstractContextManager[bool]:
+    return nullcontext(enter_result=True)
+
+
 class Jobs:
     """All jobs of an installation, run in the order in which they are listed."""
 
-    def __init__(self, jobs: list[Job], clock: Clock) -> None:
+    def __init__(
+        self, jobs: list[Job], clock: Clock, turn: Callable[[], AbstractContextManager[bool]] = _always
+    ) -> None:
         self._jobs = jobs
         self._clock = clock
+        self._nodes_turn = turn
         self._turn = threading.Lock()
         self._failed: set[str] = set()
 
     def run_due(self) -> int:
-        """Run every slot that is due, oldest first within a job; gives how many were run."""
+        """Run every slot that is due, oldest first within a job; gives how many were run.
+
+        Of several nodes one has the turn and runs them; what it leaves undone if it dies the next one does.
+        """
         with self._turn:
-            return sum(self._run_job(job) for job in self._jobs)
+            due = self.next_due()
+            if due is None or due > self._clock.now():
+                return 0
+            with self._nodes_turn() as mine:
+                return sum(self._run_job(job) for job in self._jobs) if mine else 0
 
     def next_due(self) -> datetime | None:
         """When the earliest slot that is not done is due; in the past while it is being worked on."""
@@ -107,7 +123,8 @@ class Jobs:
                 job.run(slot)
             except Exception:
                 # A job that fails stays due and is tried again at the next tick; others go on.
-                log.exception("job %s failed for %s", job.name, slot.name)
+                told = {"job": job.name, "slot": slot.name}
+                log.exception("job %s failed for %s", job.name, slot.name, extra=told)
                 self._failed.add(job.name)
                 return done
             self._failed.discard(job.name)

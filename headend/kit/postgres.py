@@ -23,6 +23,7 @@ from psycopg import errors
 from psycopg.rows import tuple_row
 
 from headend.kit.engine import Connection, Found
+from headend.kit.metering import GroupMeter
 from headend.kit.postgres_rows import adapt, rows
 from headend.kit.postgres_schema import Schema, migrate
 from headend.kit.postgres_weeks import Weeks
@@ -193,10 +194,14 @@ class PostgresStorage:
     def __init__(self, url: str, schema: Schema) -> None:
         self.url = url
         with connect(url) as raw:
-            _check(raw)
+            check(raw)
             migrate(raw, schema)
-        self._alone: Together[Work, Done] = Together(partial(self._group, alone=True), GROUP_LIMIT)
-        self._beside: Together[Work, Done] = Together(partial(self._group, alone=False), GROUP_LIMIT)
+        self._alone: Together[Work, Done] = Together(
+            partial(self._group, alone=True), GROUP_LIMIT, GroupMeter(schema.side)
+        )
+        self._beside: Together[Work, Done] = Together(
+            partial(self._group, alone=False), GROUP_LIMIT, GroupMeter(schema.side)
+        )
         self.weeks = Weeks()
         self._writers: dict[bool, psycopg.Connection[Any]] = {}
         self._local = threading.local()
@@ -353,7 +358,7 @@ def _streamed(raw: psycopg.Connection[Any], text: str, values: Any) -> Iterator[
         yield from cursor
 
 
-def _check(raw: psycopg.Connection[Any]) -> None:
+def check(raw: psycopg.Connection[Any]) -> None:
     """Refuse a server on which what this code promises would not hold.
 
     Raises:

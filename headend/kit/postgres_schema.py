@@ -1,27 +1,27 @@
 """A side's tables on PostgreSQL: migrations by name, made by whichever node comes first."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 
 from headend.kit.engine import ENGINE_COLUMNS
-from headend.kit.storage import StorageError, UndeclaredColumnError
+from headend.kit.storage import NewerDatabaseError, StorageError, UndeclaredColumnError
 from shared.field_register import declared_columns
 
 _OWN = (
-    "CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, made TIMESTAMPTZ NOT NULL DEFAULT now())"
+    "CREATE TABLE IF NOT EXISTS migrations "
+    "(name TEXT PRIMARY KEY, breaks BOOLEAN NOT NULL, made TIMESTAMPTZ NOT NULL DEFAULT now())"
 )
 _LOCK = "SELECT pg_advisory_xact_lock(1398030932, 4)"
 _COLUMNS = """
 SELECT table_name, column_name FROM information_schema.columns
 WHERE table_schema = current_schema() AND table_name NOT IN (
-    SELECT inhrelid::regclass::text FROM pg_inherits) AND table_name <> 'migrations'
-"""
+    SELECT inhrelid::regclass::text FROM pg_inherits)"""
 
 
-class NewerSchemaError(StorageError):
-    """The database was made or migrated by a newer version of this software than this one."""
+class HalfMovedError(StorageError):
+    """`headend migrate` is filling this database and has not verified it yet."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class Migration:
 
     name: str
     script: str
+    breaks: bool = False
+    """Whether the version before this step cannot go on with it; a step that only adds breaks nothing."""
 
 
 @dataclass(frozen=True)
@@ -41,35 +43,64 @@ class Schema:
     partitioned: tuple[str, ...] = ()
 
 
-def migrate(raw: psycopg.Connection[Any], schema: Schema) -> None:
+SEALED_KEYS: Final = Migration(
+    "sealed_keys", "CREATE TABLE sealed_keys (name TEXT PRIMARY KEY, sealed BYTEA NOT NULL)"
+)
+"""Every side's: its own keys, which all nodes share; see headend.kit.shelf."""
+_NOT_KEPT: Final = frozenset({"migrations", "moving", "sealed_keys"})
+"""Tables of the machinery, in which nothing stands that the register would have to declare."""
+
+
+def migrate(raw: psycopg.Connection[Any], schema: Schema, *, moving: bool = False) -> None:
     """Bring the database to the newest schema, and refuse columns that the register does not declare.
 
+    `moving` says that whoever asks is filling it from a file.
+
     Raises:
-        NewerSchemaError: it knows steps that this version does not.
+        HalfMovedError: somebody else is.
+        NewerDatabaseError: it has been through steps that this version does not know and that break it. Steps
+            that only add are let be: while nodes are replaced one by one, old ones start beside new ones.
         UndeclaredColumnError: a column stands in the schema but not in the register of fields.
     """
     with raw.transaction():
         raw.execute(_LOCK)
         raw.execute(_OWN)
-        done = {str(name) for (name,) in raw.execute("SELECT name FROM migrations")}
-        unknown = done - {step.name for step in schema.steps}
+        done = {
+            str(name): bool(breaks) for name, breaks in raw.execute("SELECT name, breaks FROM migrations")
+        }
+        known = {step.name for step in schema.steps}
+        unknown = {name for name, breaks in done.items() if breaks} - known
         if unknown:
-            raise NewerSchemaError(
+            raise NewerDatabaseError(
                 f"the database of {schema.side} has been through {', '.join(sorted(unknown))}, "
                 "which this version does not know; install the version that made it"
             )
         for step in schema.steps:
             if step.name not in done:
                 raw.execute(step.script.encode())
-                raw.execute("INSERT INTO migrations (name) VALUES (%s)", (step.name,))
-        _check_declared(raw, schema.side)
+                said = (step.name, "true" if step.breaks else "false")
+                raw.execute("INSERT INTO migrations (name, breaks) VALUES (%s, %s::boolean)", said)
+        if set(done) <= known:
+            _check_declared(raw, schema.side)
+        if not moving:
+            _check_whole(raw, schema.side)
+
+
+def _check_whole(raw: psycopg.Connection[Any], side: str) -> None:
+    marked = raw.execute("SELECT to_regclass('moving')").fetchone()
+    if marked is None or marked[0] is None:
+        return
+    row = raw.execute("SELECT done FROM moving WHERE what = ''").fetchone()
+    if row is None or not row[0]:
+        raise HalfMovedError(f"the database of {side} is being filled by `headend migrate`; end that first")
 
 
 def _check_declared(raw: psycopg.Connection[Any], side: str) -> None:
     declared = declared_columns(side)
     found: dict[str, set[str]] = {}
     for table, column in raw.execute(_COLUMNS):
-        found.setdefault(table, set()).add(column)
+        if table not in _NOT_KEPT:
+            found.setdefault(table, set()).add(column)
     for table, columns in found.items():
         unknown = columns - declared.get(table, frozenset()) - ENGINE_COLUMNS
         if unknown:

@@ -17,6 +17,7 @@ import sqlite_utils
 from sqlite_utils.migrations import Migrations
 
 from headend.kit.engine import Connection
+from headend.kit.metering import GroupMeter
 from headend.kit.together import ClosedError, Together
 from shared.errors import StbError
 from shared.field_register import declared_columns
@@ -40,6 +41,10 @@ class UndeclaredColumnError(StbError):
     """A table or column that the register of fields does not declare."""
 
 
+class NewerDatabaseError(StbError):
+    """The database was migrated by a newer version of this code, which knows what this one does not."""
+
+
 def connect(path: Path, *, checkpoints: bool) -> sqlite3.Connection:
     """A connection with this house's settings; only the serving worker checkpoints the WAL."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1000)
@@ -61,18 +66,39 @@ def migrate(path: Path, migrations: Migrations) -> None:
     """Bring the file to the newest schema, and refuse columns that the register does not declare.
 
     Raises:
+        NewerDatabaseError: newer code has migrated it; nothing was changed.
         UndeclaredColumnError: a column stands in the schema but not in the register of fields.
     """
     connection = connect(path, checkpoints=True)
     try:
         database = sqlite_utils.Database(connection)
+        if newer := newer_than_known(database, migrations):
+            raise NewerDatabaseError(
+                f"{path} is newer than this code ({', '.join(newer)}): install the version that served it "
+                "last, or restore the backup made before the upgrade"
+            )
         migrations.apply(database)
-        _check_declared(database, migrations.name)
+        check_declared(database, migrations.name)
     finally:
         connection.close()
 
 
-def _check_declared(database: sqlite_utils.Database, side: str) -> None:
+def newer_than_known(database: sqlite_utils.Database, migrations: Migrations) -> list[str]:
+    """The migrations of the database that this code does not know; asks, never writes."""
+    empty = sqlite_utils.Database(memory=True)
+    try:
+        known = {one.name for one in migrations.pending(empty)}  # of an empty database all are pending
+    finally:
+        empty.close()
+    return [one.name for one in migrations.applied(database) if one.name not in known]
+
+
+def check_declared(database: sqlite_utils.Database, side: str) -> None:
+    """Refuse columns that the register of fields does not declare; asks, never writes.
+
+    Raises:
+        UndeclaredColumnError: there is one.
+    """
     declared = declared_columns(side)
     for table in database.tables:
         if table.name.startswith(("sqlite_", "_sqlite_migrations")):
@@ -111,7 +137,9 @@ class Storage:
         migrate(path, migrations)
         self.path = path
         self._writer = connect(path, checkpoints=checkpoints)
-        self._together: Together[Work, Done] = Together(self._commit, GROUP_LIMIT)
+        self._together: Together[Work, Done] = Together(
+            self._commit, GROUP_LIMIT, GroupMeter(migrations.name)
+        )
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
@@ -135,7 +163,8 @@ class Storage:
         """Always: the one process that serves has the installation's lock."""
         return nullcontext(enter_result=True)
 
-    def stream(self, connection: Connection, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
+    @staticmethod
+    def stream(connection: Connection, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
         """The rows of a question as plain tuples, as they are read."""
         assert isinstance(connection, sqlite3.Connection)  # noqa: S101 (this storage made it)
         cursor = connection.cursor()

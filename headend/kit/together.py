@@ -11,7 +11,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
+from headend.kit.metering import GroupMeter
 from shared.errors import StbError
+from shared.system_clock import SystemClock
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -24,10 +26,11 @@ class ClosedError(StbError):
 class _Asked(Generic[A, B]):
     """One item, and the lock on which the one who asked sleeps."""
 
-    __slots__ = ("answer", "asleep", "item")
+    __slots__ = ("answer", "asleep", "item", "since")
 
-    def __init__(self, item: A) -> None:
+    def __init__(self, item: A, since: float) -> None:
         self.item = item
+        self.since = since
         self.answer: B | BaseException | None = None
         self.asleep = threading.Lock()
         self.asleep.acquire()
@@ -38,11 +41,19 @@ class Together(Generic[A, B]):
 
     An answer that is an exception is raised to the one who asked. If `do` itself raises, everybody in the
     group gets that. A group has at most `limit` items; more would only make the first of them wait longer.
+    A `meter` is told of every group.
     """
 
-    def __init__(self, do: Callable[[list[A]], Sequence[B | Exception]], limit: int) -> None:
+    def __init__(
+        self,
+        do: Callable[[list[A]], Sequence[B | Exception]],
+        limit: int,
+        meter: GroupMeter | None = None,
+    ) -> None:
         self._do = do
         self._limit = limit
+        self._meter = meter
+        self._seconds = SystemClock().monotonic
         self._waiting: deque[_Asked[A, B]] = deque()
         self._busy = False
         self._closed = False
@@ -55,7 +66,7 @@ class Together(Generic[A, B]):
             ClosedError: it was closed before.
             Exception: the item's own answer, or what the whole group met.
         """
-        mine: _Asked[A, B] = _Asked(item)
+        mine: _Asked[A, B] = _Asked(item, self._seconds())
         with self._idle:
             if self._closed:
                 raise ClosedError("closed")
@@ -79,6 +90,7 @@ class Together(Generic[A, B]):
     def _do_group(self) -> None:
         with self._idle:
             group = [self._waiting.popleft() for _ in range(min(self._limit, len(self._waiting)))]
+        begun = self._seconds()
         answers: Sequence[B | BaseException]
         try:
             answers = self._do([one.item for one in group])
@@ -87,6 +99,8 @@ class Together(Generic[A, B]):
         for one, answer in zip(group, answers, strict=True):
             one.answer = answer
         self._pass_on()
+        if self._meter is not None:
+            self._meter.done(len(group), begun - group[0].since, self._seconds() - begun)
         for one in group[1:]:
             one.asleep.release()
 

@@ -14,6 +14,7 @@ from box_agent.bell import Bell
 from headend.analytics.keys import AnalyticsKeys
 from headend.billing.signer import RsaSigner
 from headend.directories import make_directory
+from headend.kit.shelf import FolderShelf
 from shared.clock import to_ms
 from shared.dsse import public_to_text
 from shared.ohttp import Gateway
@@ -68,7 +69,7 @@ def _signer(pem: bytes) -> RsaSigner:
 
 @lru_cache
 def _gateway(folder: Path, week: Week) -> Gateway:
-    return AnalyticsKeys(folder).gateway(week)
+    return AnalyticsKeys(FolderShelf(folder)).gateway(week)
 
 
 @lru_cache(maxsize=1)
@@ -93,7 +94,7 @@ def town(size: int) -> Town:
 
 def make_place(folder: Path, boxes: Path, size: int, *, unplugged: bool) -> Place:
     """Make the keys and sign two weeks' directories, as the composition root does."""
-    keys = AnalyticsKeys(folder / "keys" / "analytics")
+    keys = AnalyticsKeys(FolderShelf(folder / "keys" / "analytics"))
     signers = new_signers()
     spki = {name: signer.public_spki for name, signer in signers.items()}
     directories = {

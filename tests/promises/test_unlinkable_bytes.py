@@ -8,6 +8,7 @@ import pytest
 
 from headend.analytics.keys import AnalyticsKeys
 from headend.installation import Installation
+from headend.kit.shelf import FolderShelf
 from shared.anonymous import FRAGMENT_SIZE
 from shared.bhttp import decode_request
 from shared.ohttp import OhttpError
@@ -79,7 +80,7 @@ def taped(tape):
 
 def opened(town):
     """The insides of every sealed request that crossed the relay."""
-    gateway = AnalyticsKeys(town.keys).gateway(Week(2026, 41))
+    gateway = AnalyticsKeys(FolderShelf(town.keys)).gateway(Week(2026, 41))
     found = []
     for label, message in taped(town.tape):
         body = message.partition(b"\r\n\r\n")[2]

@@ -1,3 +1,5 @@
+from random import Random
+
 import pytest
 
 from headend.analytics.budget import (
@@ -65,6 +67,21 @@ def test_weeks_that_come_later_count_too() -> None:
     assert left_micro(lines, WEEK, CAP) == SMALL.rho_micro - 1
     with pytest.raises(BudgetExceededError):
         reserve(lines, WEEK, SMALL, CAP)
+
+
+def test_what_is_left_is_what_the_dearest_53_weeks_around_leave() -> None:
+    chance = Random(53)  # noqa: S311 (seeded, to be the same each time)
+    for _ in range(20):
+        weeks = chance.choices(range(-70, 70), k=150)  # several lines a week, and weeks too far away to count
+        costs = dict.fromkeys(range(-200, 200), 0)
+        lines = []
+        for week in weeks:
+            rho = chance.randrange(1, 40)
+            costs[week] += rho
+            lines.append(Spending(WEEK.plus(week), "genre", rho))
+        windows = [range(first, first + 53) for first in range(-52, 1)]
+        dearest = max(sum(costs[week] for week in window) for window in windows)
+        assert left_micro(lines, WEEK, 10_000) == 10_000 - dearest
 
 
 def test_what_is_left_is_never_negative() -> None:

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from headend.analytics.keys import AnalyticsKeys, KeyFileError
+from headend.analytics.keys import AnalyticsKeys
+from headend.kit.shelf import FolderShelf, KeyFileError
 from shared.ohttp import KeyConfig
 from shared.weeks import Week
 from tests.headend.analytics.builders import WEEK
@@ -11,13 +12,13 @@ from tests.headend.analytics.builders import WEEK
 
 @pytest.fixture
 def keys(tmp_path: Path) -> AnalyticsKeys:
-    return AnalyticsKeys(tmp_path / "keys")
+    return AnalyticsKeys(FolderShelf(tmp_path / "keys"))
 
 
 def test_a_weeks_key_is_made_once_with_the_weeks_number(keys: AnalyticsKeys, tmp_path: Path) -> None:
     config = keys.key_config(WEEK)
     assert KeyConfig.decode(config).key_id == 41
-    assert AnalyticsKeys(tmp_path / "keys").key_config(WEEK) == config
+    assert AnalyticsKeys(FolderShelf(tmp_path / "keys")).key_config(WEEK) == config
     assert keys.key_config(WEEK.plus(1)) != config
 
 
@@ -60,4 +61,4 @@ def test_a_forgotten_key_opens_nothing(keys: AnalyticsKeys) -> None:
 
 def test_the_manifest_key_stays_the_same(keys: AnalyticsKeys, tmp_path: Path) -> None:
     first = keys.manifest_key().private_bytes_raw()
-    assert AnalyticsKeys(tmp_path / "keys").manifest_key().private_bytes_raw() == first
+    assert AnalyticsKeys(FolderShelf(tmp_path / "keys")).manifest_key().private_bytes_raw() == first

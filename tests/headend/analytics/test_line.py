@@ -185,3 +185,33 @@ def test_what_it_does_every_few_seconds_lets_go_of_a_forgotten_weeks_key(open_to
     open_town.side.keys.forget(WEEK)
     open_town.side._chores()
     assert open_town.side.weeks.by_key_id(WEEK.number) is None
+
+
+def test_metrics_tell_how_many_were_answered_and_nothing_of_a_request(town: Town) -> None:
+    asked = [
+        Asked("POST", SEALED, bytes(SEALED_SIZE)),
+        Asked("GET", "/analytics/directory/2026-W41"),
+        Asked("GET", "/somebody/secret"),
+    ]
+    metrics = Asked("GET", "/metrics")
+
+    async def run() -> None:
+        line = Line(town.side.store, town.side.intake, town.side.tally, lambda: None, lambda: None)
+        line.__rsgi_init__(asyncio.get_running_loop())
+        for one in (*asked, metrics):
+            await line.__rsgi__(one, one)
+        line.__rsgi_del__(asyncio.get_running_loop())
+
+    asyncio.run(run())
+    status, headers, body = metrics.answer
+    assert (status, headers["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    told = body.decode()
+    for route, method, kind in (
+        (SEALED, "POST", "4xx"),
+        ("/analytics/directory/<week>", "GET", "4xx"),
+        ("unmatched", "GET", "4xx"),
+    ):
+        labels = f'{{method="{method}",route="{route}",side="analytics",status="{kind}"}}'
+        assert f"headend_requests_total{labels} 1.0" in told
+    assert "secret" not in told
+    assert "2026-W41" not in told

@@ -7,12 +7,12 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from headend.analytics.keys import KeyFileError
 from headend.analytics.side import AnalyticsSide
 from headend.analytics.store import WeekState
 from headend.directories import make_directory
 from headend.disclosure import DisclosureError, Kind, Purpose, Recipient, clear
 from headend.kit.jobs import Jobs
+from headend.kit.shelf import KeyFileError
 from headend.kit.storage import StorageError
 from shared.directory import BadDirectoryError
 from shared.dsse import BadSignatureError, PayloadType, key_id, sign

@@ -6,6 +6,7 @@ from flask import Flask
 
 from headend.billing.issuer_directory import CONTENT_TYPE, PATH, REQUEST_URI, make_issuer_directory
 from headend.billing.issuing import TokenKeys
+from headend.kit.shelf import FolderShelf
 from shared.register import profile
 from shared.tokens import TOKEN_TYPE, read_token_key
 from shared.weeks import Week
@@ -17,7 +18,7 @@ MEASURES = [measure.name for measure in profile("small").measures]
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory):
-    found = TokenKeys(tmp_path_factory.mktemp("keys"))
+    found = TokenKeys(FolderShelf(tmp_path_factory.mktemp("keys")))
     for week in (WEEK.plus(-1), WEEK, WEEK.plus(1)):
         found.make(MEASURES, week)
     return found

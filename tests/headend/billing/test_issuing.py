@@ -9,6 +9,7 @@ from headend.billing import issuing, refusals
 from headend.billing.issuing import Issuer, TokenKeys, draw_reporting_boxes
 from headend.billing.signer import RsaSigner
 from headend.kit.http import MalformedError
+from headend.kit.shelf import FolderShelf
 from shared import tokens
 from shared.clock import ManualClock
 from shared.directory import challenge
@@ -23,7 +24,7 @@ ZONE = ZoneInfo("Europe/Amsterdam")
 
 @pytest.fixture
 def issuer(store, box, tmp_path):
-    keys = TokenKeys(tmp_path)
+    keys = TokenKeys(FolderShelf(tmp_path))
     keys.make(("genre", "viewing", "ordered-genre"), WEEK)
     store.write(lambda tx: draw_reporting_boxes(tx, WEEK, lambda _: 0))
     return Issuer(store, keys, ManualClock(NOW), ZONE, profile("small"))
@@ -141,7 +142,9 @@ def test_a_measure_past_its_review_date_gets_no_tokens(issuer, box):
 def test_keys_of_a_week_never_share_the_byte_that_a_request_carries(tmp_path):
     first = RsaSigner.generate()
     row = chain([first, first, first], iter(RsaSigner.generate, None))
-    keys = TokenKeys(tmp_path, lambda: next(row)).make(["genre", "viewing", "ordered-genre"], WEEK)
+    keys = TokenKeys(FolderShelf(tmp_path), lambda: next(row)).make(
+        ["genre", "viewing", "ordered-genre"], WEEK
+    )
     carried = [tokens.truncated_key_id(tokens.token_key_id(one.public_spki)) for one in keys.values()]
     assert len(set(carried)) == 3
 
@@ -165,7 +168,7 @@ def test_every_box_of_a_household_is_drawn_as_often(store, box):
 
 
 def test_a_key_is_made_once_and_only_its_owner_can_read_it(tmp_path):
-    keys = TokenKeys(tmp_path)
+    keys = TokenKeys(FolderShelf(tmp_path))
     first = keys.make(["genre"], WEEK)["genre"].public_spki
-    assert TokenKeys(tmp_path).make(["genre"], WEEK)["genre"].public_spki == first
+    assert TokenKeys(FolderShelf(tmp_path)).make(["genre"], WEEK)["genre"].public_spki == first
     assert next(tmp_path.glob("token-*.pem")).stat().st_mode & 0o777 == 0o600

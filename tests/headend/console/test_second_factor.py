@@ -14,6 +14,7 @@ from headend.console import second_factor
 from headend.console.second_factor import KEY_FILE, SealError, Seals
 from headend.console.store import Role, SecondFactor
 from headend.installation import Installation
+from headend.kit.shelf import FolderShelf
 from shared.clock import to_ms
 from tests import engines
 from tests.builders import SETTINGS
@@ -84,7 +85,7 @@ def test_what_is_no_code_does_not_fit(code: str) -> None:
 
 
 def test_a_secret_is_sealed_for_one_operator_under_a_key_of_mode_0600(tmp_path: Path) -> None:
-    seals = Seals(tmp_path / "keys" / "console", lambda n: bytes(range(n)))
+    seals = Seals(FolderShelf(tmp_path / "keys" / "console"), lambda n: bytes(range(n)))
     sealed = seals.seal("alice", RFC)
     assert RFC not in sealed
     assert seals.open("alice", sealed) == RFC
@@ -103,11 +104,11 @@ def test_a_secret_is_sealed_for_one_operator_under_a_key_of_mode_0600(tmp_path: 
 
 def test_a_backup_holds_the_key(tmp_path: Path) -> None:
     installation = Installation.create(tmp_path / "headend", SETTINGS)
-    sealed = Seals(installation.keys_of("console"), os.urandom).seal("alice", RFC)
+    sealed = Seals(FolderShelf(installation.keys_of("console")), os.urandom).seal("alice", RFC)
     back_up(installation, tmp_path / "backup", b"a passphrase")
     restore(tmp_path / "backup", tmp_path / "again", b"a passphrase")
     again = Installation(tmp_path / "again")
-    assert Seals(again.keys_of("console"), os.urandom).open("alice", sealed) == RFC
+    assert Seals(FolderShelf(again.keys_of("console")), os.urandom).open("alice", sealed) == RFC
 
 
 def test_the_installation_gives_the_console_its_own_folder_of_keys(tmp_path: Path) -> None:

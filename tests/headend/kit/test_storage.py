@@ -4,7 +4,14 @@ import threading
 import pytest
 from sqlite_utils.migrations import Migrations
 
-from headend.kit.storage import GROUP_LIMIT, Storage, StorageError, UndeclaredColumnError, connect
+from headend.kit.storage import (
+    GROUP_LIMIT,
+    NewerDatabaseError,
+    Storage,
+    StorageError,
+    UndeclaredColumnError,
+    connect,
+)
 
 
 def make(path, columns="name TEXT PRIMARY KEY, n INTEGER NOT NULL"):
@@ -121,3 +128,23 @@ def test_an_emptied_log_holds_nothing_that_was_deleted(storage):
     assert any(secret.encode() in path.read_bytes() for path in files)
     storage.sweep()
     assert not any(secret.encode() in path.read_bytes() for path in files if path.exists())
+
+
+def test_a_database_that_newer_code_has_migrated_is_refused_and_stays_as_it_is(tmp_path):
+    def code(*names):
+        migrations = Migrations("billing")
+        for name in names:
+            migrations(name=name)(lambda db, name=name: db.execute(f"CREATE INDEX {name} ON tally (n)"))
+        return migrations
+
+    make(tmp_path).close()
+    path = tmp_path / "test.db"
+    first = Migrations("billing")
+    first(name="first")(lambda _: None)
+    newer = code("first", "one", "two")
+    Storage(path, newer).close()
+    before = path.read_bytes()
+    with pytest.raises(NewerDatabaseError, match=r"one, two.*backup made before the upgrade"):
+        Storage(path, first)
+    assert path.read_bytes() == before
+    Storage(path, newer).close()

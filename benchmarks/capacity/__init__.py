@@ -1,0 +1,1 @@
+"""Capacity on paper: what a large installation needs, from measured costs and a simulated arrival curve."""

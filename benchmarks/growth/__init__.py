@@ -1,0 +1,1 @@
+"""What a unit of work costs as an installation grows: in boxes, and in weeks of history."""

@@ -1,0 +1,1 @@
+"""What `headend doctor` looks at: an installation as it lies, read and never written."""

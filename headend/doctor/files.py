@@ -1,0 +1,91 @@
+"""The folder: its settings, its keys and who may read them, and whether it is being served."""
+
+import fcntl
+import stat
+from pathlib import Path
+
+from headend.doctor.findings import Answer, broken, fine, warning
+from headend.doctor.patient import Patient
+from headend.installation import BILLING_KEY, CATALOGUE_KEY, DIRECTORY_KEY
+
+OF_OTHERS = 0o077
+SHOWN = 3
+
+
+def settings(patient: Patient) -> Answer:
+    """The settings can be read, and make sense."""
+    found = patient.installation.settings
+    kind = "simulated" if found.simulated else "real"
+    return fine(f"a {kind} installation of profile {found.profile}, {found.zone}, from {found.first_week}")
+
+
+def folder_mode(patient: Patient) -> Answer:
+    """Nobody but the owner may put other files in place of these."""
+    mode = patient.folder.stat().st_mode
+    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        return broken("anybody may replace files in the folder", f"chmod o-w {patient.folder}")
+    return fine(f"the folder has mode {stat.S_IMODE(mode):04o}")
+
+
+def key_modes(patient: Patient) -> Answer:
+    """Private keys are for their owner alone: folders 0700, files 0600."""
+    open_to_others = [
+        path
+        for side in _key_folders(patient)
+        for path in (side, *sorted(side.rglob("*")))
+        if path.stat().st_mode & OF_OTHERS
+    ]
+    if open_to_others:
+        names = ", ".join(str(path.relative_to(patient.folder)) for path in open_to_others[:SHOWN])
+        return broken(
+            f"others may read {names}",
+            f"chmod -R go= {patient.folder}/keys/*/; if anybody has, the keys have to be replaced",
+        )
+    return fine("keys are for their owners alone")
+
+
+def key_owners(patient: Patient) -> Answer:
+    """A side's keys belong to whom its database belongs to."""
+    for side in patient.sides:
+        keys, database = patient.installation.keys_of(side), patient.installation.database(side)
+        if not keys.is_dir() or not database.exists():
+            continue
+        owner = database.stat().st_uid
+        strange = [path for path in (keys, *sorted(keys.rglob("*"))) if path.stat().st_uid != owner]
+        if strange:
+            return broken(
+                f"{strange[0].relative_to(patient.folder)} belongs to another user than {database.name}",
+                f"chown -R --reference={database} {keys}",
+            )
+    return fine("each side's keys belong to whom its database belongs to")
+
+
+def keys_present(patient: Patient) -> Answer:
+    """The keys that are made once are there, and are of their kind."""
+    wanted = [DIRECTORY_KEY] if patient.has("billing", "analytics") else []
+    wanted += [CATALOGUE_KEY, BILLING_KEY] if patient.has("billing") else []
+    for key in wanted:
+        patient.installation.key(key)
+    return fine(f"{len(wanted)} signing keys can be read")
+
+
+def served(patient: Patient) -> Answer:
+    """Whether a process holds the installation now."""
+    locks = [path for path in sorted(patient.folder.glob("*lock")) if _held(path)]
+    if not locks:
+        return warning("nobody serves it now", f"headend serve {patient.folder}")
+    return fine(f"it is being served ({', '.join(path.name for path in locks)})")
+
+
+def _held(path: Path) -> bool:
+    with path.open("rb") as file:
+        try:
+            # Shared and at once let go: whoever starts to serve tries again for ten seconds.
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _key_folders(patient: Patient) -> list[Path]:
+    return [path for path in sorted((patient.folder / "keys").iterdir()) if path.is_dir()]

@@ -1,0 +1,144 @@
+"""Health, readiness and metrics of a served headend: for the machine that it runs on, never passed on.
+
+A scrape asks running sums and indexes, never a table's every row.
+"""
+
+import logging
+import os
+import shutil
+from collections.abc import Iterable
+
+import msgspec
+from flask import Flask, Response, g, request
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+from headend.installation import Installation
+from headend.kit.jobs import Jobs
+from headend.kit.logs import REQUEST
+from headend.kit.metering import CONTENT_TYPE, RequestMeter, Sample, exposed, families, make_registry
+from headend.kit.side import Side
+from shared.clock import to_ms
+from shared.system_clock import SystemClock
+
+UNMATCHED = "unmatched"
+"""The route of a request that no route takes: what was asked for is nobody's label."""
+OPERATIONS = "operations"
+ANONYMOUS = "analytics"
+"""The side of whose requests nothing is logged."""
+ACCESS_VARIABLE = "HEADEND_ACCESS_LOG"
+REQUEST_ID_BYTES = 6
+
+access_log = logging.getLogger("headend.access")
+
+
+class _Samples(Collector):
+    """What sides, jobs and the folder tell when they are asked."""
+
+    def __init__(self, installation: Installation, sides: list[Side], jobs: Jobs) -> None:
+        self._installation, self._sides, self._jobs = installation, sides, jobs
+
+    def collect(self) -> Iterable[Metric]:
+        return families(self._samples())
+
+    def _samples(self) -> Iterable[Sample]:
+        for side in self._sides:
+            yield from side.metrics()
+            yield from self._files(side.name)
+        yield from self._of_jobs()
+        yield "headend_simulated", {}, self._installation.settings.simulated
+        yield "headend_disk_free_bytes", {}, shutil.disk_usage(self._installation.folder).free
+
+    def _files(self, side: str) -> Iterable[Sample]:
+        path = self._installation.database(side)
+        for name, file in (
+            ("headend_database_bytes", path),
+            ("headend_database_log_bytes", path.with_name(f"{path.name}-wal")),
+        ):
+            if file.exists():
+                yield name, {"side": side}, file.stat().st_size
+
+    def _of_jobs(self) -> Iterable[Sample]:
+        now = self._installation.clock().now()
+        for job in self._jobs.overview():
+            labels = {"job_name": job.name}
+            yield "headend_job_failed", labels, job.failed
+            yield "headend_job_overdue_seconds", labels, max(0.0, (now - job.next.due).total_seconds())
+            if job.last is not None:
+                yield "headend_job_last_success_timestamp_seconds", labels, job.last.done_ms / 1000
+
+
+def watch(app: Flask, installation: Installation, sides: list[Side], jobs: Jobs) -> None:
+    """Give the application `/healthz`, `/readyz` and `/metrics`, and measure what it answers."""
+    registry = make_registry()
+    registry.register(_Samples(installation, sides, jobs))
+    _measure(app, RequestMeter(registry), _sides_by_blueprint(sides))
+
+    @app.get("/healthz")
+    def healthz() -> Response:
+        return Response("ok\n", content_type="text/plain")
+
+    @app.get("/readyz")
+    def readyz() -> Response:
+        for side in sides:
+            side.ready()
+        due = jobs.next_due()
+        body = {
+            "ready": True,
+            "simulated": installation.settings.simulated,
+            "now_ms": to_ms(installation.clock().now()),
+            "next_job_due_ms": None if due is None else to_ms(due),
+        }
+        return Response(msgspec.json.encode(body), content_type="application/json")
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(exposed(registry), content_type=CONTENT_TYPE)
+
+
+def _sides_by_blueprint(sides: list[Side]) -> dict[str | None, str]:
+    return {blueprint.name: side.name for side in sides for blueprint in side.blueprints}
+
+
+def _measure(app: Flask, meter: RequestMeter, side_of: dict[str | None, str]) -> None:
+    clock = SystemClock()
+    is_logged = os.environ.get(ACCESS_VARIABLE) == "1"
+
+    def side() -> str:
+        return side_of.get(request.blueprint, OPERATIONS)
+
+    @app.before_request
+    def begin() -> None:
+        g.begun = clock.monotonic()
+        REQUEST.set("" if side() == ANONYMOUS else os.urandom(REQUEST_ID_BYTES).hex())
+        meter.begin()
+
+    @app.after_request
+    def answered(response: Response) -> Response:
+        took = clock.monotonic() - g.begun
+        meter.answered(side(), route(), request.method, response.status_code, took)
+        if is_logged and side() not in {ANONYMOUS, OPERATIONS}:
+            _log_access(side(), response.status_code, took)
+        return response
+
+    @app.teardown_request
+    def end(_error: BaseException | None) -> None:
+        if "begun" in g:
+            meter.end()
+            REQUEST.set("")
+
+
+def route() -> str:
+    """The template of the route that takes the request: what may be told of where it went."""
+    return request.url_rule.rule if request.url_rule is not None else UNMATCHED
+
+
+def _log_access(side: str, status: int, took: float) -> None:
+    told = {
+        "side": side,
+        "route": route(),
+        "method": request.method,
+        "status": status,
+        "seconds": round(took, 4),
+    }
+    access_log.info("request", extra=told)

@@ -1,0 +1,1 @@
+"""Moving an installation's databases from SQLite files to PostgreSQL, once and in one direction."""

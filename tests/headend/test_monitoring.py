@@ -1,0 +1,199 @@
+import re
+import shutil
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from headend.app import create_app, open_headend
+from headend.installation import Installation
+from headend.kit.jobs import Job, Jobs, Slot
+from headend.kit.metering import FAMILIES, UnknownFamilyError, families
+from tests.headend.conftest import NOW
+
+RESERVED = ("_sum", "_count", "_bucket", "_info", "_created", "_total")
+NOT_BASE_UNITS = re.compile(r"_(ms|millis|milliseconds|minutes|hours|days|kb|mb|kib|mib|percent)(_|$)")
+
+
+@pytest.fixture
+def headend(healthy, tmp_path):
+    made = open_headend(Installation(shutil.copytree(healthy, tmp_path / "headend")))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def client(headend):
+    return create_app(headend).test_client()
+
+
+def scraped(client):
+    answer = client.get("/metrics")
+    assert answer.content_type == "text/plain; version=0.0.4; charset=utf-8"
+    return {family.name: family for family in text_string_to_metric_families(answer.text)}
+
+
+def samples(client, name):
+    """What a family says, by its labels in the order of their names."""
+    found = scraped(client)[name.removesuffix("_total")].samples
+    return {
+        tuple(one.labels[key] for key in sorted(one.labels)): one.value for one in found if one.name == name
+    }
+
+
+def used(client):
+    """The application after some of everything."""
+    client.get("/billing/v1/directory/2026-W48")
+    client.post("/billing/v1/chain", data=b"{}", content_type="text/plain")
+    client.post("/analytics/ohttp", data=b"x", content_type="message/ohttp-req")
+    client.get("/console/accounts/nl-0003")
+    return client
+
+
+def test_every_family_that_is_declared_is_served_with_its_sentence_and_kind(client, headend):
+    headend.billing.store.write(lambda tx: tx.add_tally({"odd": 1}))
+    found = scraped(used(client))
+    told = {family.name + ("_total" if family.type == "counter" else "") for family in found.values()}
+    # What only a week that has been counted has.
+    assert set(FAMILIES) - told == {"headend_accepted_total"}
+    for family in found.values():
+        assert family.documentation.endswith(".") or not family.name.startswith("headend_")
+        assert family.type in {"counter", "gauge", "histogram"}
+
+
+def test_names_follow_the_practice(client):
+    for family in scraped(used(client)).values():
+        assert re.fullmatch(r"(headend|process|python)_[a-z][a-z0-9_]*", family.name)
+        assert not NOT_BASE_UNITS.search(family.name)
+        if family.name not in {"headend_build_info", "python_info"}:
+            assert not family.name.endswith(RESERVED)
+        for sample in family.samples:
+            assert family.type != "counter" or sample.name.endswith("_total")
+
+
+def test_no_label_tells_an_id_a_title_or_a_path(client, headend):
+    look = headend.billing.store.read()
+    secrets = {account.account for account in look.accounts()} | {box.box for box in look.boxes()}
+    secrets |= {f"film-{n}" for n in range(1, 6)} | {"Paper Boats", "adam", "127.0.0.1"}
+    values = {
+        value
+        for family in scraped(used(client)).values()
+        for sample in family.samples
+        for value in sample.labels.values()
+    }
+    assert not [one for one in secrets if any(one in value for value in values)]
+
+
+def test_requests_are_counted_by_side_template_method_and_class_of_status(client):
+    counts = samples(used(client), "headend_requests_total")
+    for expected in (
+        ("GET", "/billing/v1/directory/<week>", "billing", "2xx"),
+        ("POST", "/billing/v1/chain", "billing", "4xx"),
+        ("POST", "/analytics/ohttp", "analytics", "4xx"),
+        ("GET", "/console/<path:path>", "console", "3xx"),
+    ):
+        assert counts[expected] == 1
+    assert scraped(client)["headend_request_duration_seconds"].type == "histogram"
+
+
+def test_what_no_route_takes_is_no_label(client):
+    client.get("/nl-0003/secret")
+    client.open("/healthz", method="BREW")
+    counts = samples(client, "headend_requests_total")
+    assert counts["GET", "unmatched", "operations", "4xx"] == 1
+    assert counts["other", "unmatched", "operations", "4xx"] == 1
+    assert samples(client, "headend_requests_in_progress")[()] == 1, "the scrape itself"
+
+
+def test_a_request_that_fails_is_counted_logged_without_its_path_and_over(headend, caplog):
+    app = create_app(headend)
+
+    @app.get("/fails/<who>")
+    def fails(who):
+        raise RuntimeError("odd")
+
+    client = app.test_client()
+    assert client.get("/fails/nl-0003").status_code == 500
+    assert samples(client, "headend_requests_total")["GET", "/fails/<who>", "operations", "5xx"] == 1
+    assert "a request failed: GET /fails/<who>" in caplog.text
+    assert "nl-0003" not in caplog.text
+    assert samples(client, "headend_requests_in_progress")[()] == 1, "the scrape itself"
+
+
+def test_commits_tell_their_size_and_time_by_store(client, headend):
+    def committed():
+        found = scraped(client)["headend_commit_group_size"].samples
+        return {one.labels["store"]: one.value for one in found if one.name.endswith("_count")}
+
+    before = committed()
+    headend.billing.store.write(lambda tx: tx.add_tally({"odd": 1}))
+    after = committed()
+    assert (after["billing"], after["analytics"]) == (before["billing"] + 1, before["analytics"])
+
+
+def test_jobs_tell_when_they_last_ran_and_what_is_late(client, headend):
+    assert samples(client, "headend_job_last_success_timestamp_seconds")["gaps",] == NOW.timestamp()
+    assert set(samples(client, "headend_job_overdue_seconds").values()) == {0.0}
+    assert set(samples(client, "headend_job_failed").values()) == {0.0}
+
+
+def test_a_job_that_fails_is_told(headend):
+    def fails(_slot):
+        raise RuntimeError("odd")
+
+    due = Slot("2026-W47", NOW.replace(hour=8))
+    headend.jobs = Jobs([Job("odd", lambda: due, fails)], headend.installation.clock())
+    client = create_app(headend).test_client()
+    headend.jobs.run_due()
+    assert samples(client, "headend_job_failed") == {("odd",): 1}
+    assert samples(client, "headend_job_overdue_seconds") == {("odd",): 3600}
+
+
+def test_the_books_and_the_export_are_told(client, headend):
+    from headend.billing import exports
+
+    assert samples(client, "headend_books_close")[()] == 1
+    assert samples(client, "headend_ledger_imbalance_cents")[()] == 0
+    assert samples(client, "headend_orders")["suspended",] > 0
+    batches = samples(client, "headend_export_batches_total")[()]
+    assert samples(client, "headend_export_waiting_entries")[()] > 0
+    assert samples(client, "headend_export_oldest_waiting_age_seconds")[()] > 0
+    headend.billing.store.write(lambda tx: exports.close_batch(tx, headend.billing.now_ms()))
+    assert samples(client, "headend_export_batches_total")[()] == batches + 1
+    assert samples(client, "headend_export_waiting_entries")[()] == 0
+    assert samples(client, "headend_export_oldest_waiting_age_seconds")[()] == 0
+
+
+def test_a_scrape_reads_no_large_table_from_end_to_end(client, headend):
+    large = {
+        "orders",
+        "entries",
+        "chain",
+        "accounts",
+        "boxes",
+        "epochs",
+        "annex",
+        "counters",
+        "spent",
+        "grants",
+    }
+    asked = []
+    readers = [headend.billing.store.read()._db, headend.analytics.store.storage.read()]
+    for reader in readers:
+        reader.set_trace_callback(lambda sql, reader=reader: asked.append((reader, sql)))
+    client.get("/metrics")
+    for reader in readers:
+        reader.set_trace_callback(None)
+    assert len(asked) > 20
+    for reader, sql in asked:
+        if not sql.startswith("SELECT") or sql.endswith(
+            " LIMIT 1"
+        ):  # the last row of a table is found at once
+            continue
+        plan = reader.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()
+        scans = [row["detail"].split() for row in plan if row["detail"].startswith("SCAN")]
+        assert not [one for one in scans if one[1] in large and "USING" not in one], sql
+
+
+def test_a_family_that_nobody_declared_is_refused():
+    with pytest.raises(UnknownFamilyError):
+        list(families([("headend_hobbies", {}, 1)]))
