@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SEED ?= 2006
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ranking test fmt lint types imports promises tests test-postgres kodi bench campaign-year campaign-billing campaign-agent mutants-billing audit-privacy linkage mutants-privacy fuzz-agent mutants-agent box pictures words locks clean
+.PHONY: help demo ranking test fmt lint types imports promises tests test-postgres kodi bench load campaign-year campaign-billing campaign-agent mutants-billing audit-privacy linkage mutants-privacy fuzz-agent mutants-agent mutants-nodes box pictures words locks clean
 
 help: ## list the chores
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -62,12 +62,16 @@ bench: $(BIN)/.dev ## speed and memory, as ratios against a yardstick in the sam
 	@$(BIN)/python -m benchmarks.export
 	@$(BIN)/python -m benchmarks.month
 	@$(BIN)/python -m benchmarks.gateway
+	@$(BIN)/python -m benchmarks.obvious
 	@$(BIN)/python -m benchmarks.boxweek
 	@$(BIN)/python -m benchmarks.release
 	@$(BIN)/python -m benchmarks.boxweight
 	@$(BIN)/python -m benchmarks.peers
 	@$(BIN)/python -m benchmarks.console
 	@$(BIN)/python -m benchmarks.growth
+
+load: $(BIN)/.dev ## a real headend to saturation and beyond, an evening, a storm; LOAD_SECONDS, LOAD_STORM_BOXES
+	@$(BIN)/python -m tests.load
 
 campaign-year: $(BIN)/.dev ## a year of a town with every fault on, then its books gone over, erasures included
 	@$(BIN)/python -m tests.campaigns.year

@@ -90,7 +90,8 @@ class Sealed:
     context: ClientContext
 
 
-def _installation(folder: Path, week: Week) -> Installation:
+def install(folder: Path, week: Week) -> Installation:
+    """A new installation in `folder` whose first week that is."""
     settings = Settings(
         issuer=ISSUER,
         zone="Europe/Amsterdam",
@@ -105,7 +106,8 @@ def _installation(folder: Path, week: Week) -> Installation:
     return Installation.create(folder / "headend", settings)
 
 
-def _open_week(installation: Installation, week: Week) -> OpenWeek:
+def opened_week(installation: Installation, week: Week) -> OpenWeek:
+    """A week whose directory is published, as the gateway opens it."""
     headend = open_headend(installation)
     headend.publish(week)
     assert headend.analytics is not None  # noqa: S101 (all sides were opened)
@@ -134,10 +136,10 @@ class Mint:
         assert isinstance(key, RSAPrivateKey)  # noqa: S101 (token keys are)
         return key
 
-    def make(self, measure: Measure, number: int) -> Sealed:
-        """One fragment of a measure; `number` chooses its cell."""
-        cell = 1 + number % (11 if measure.grid else 1)
-        value = number % 17 if measure.kind is Kind.TIMED else 1
+    def make(self, measure: Measure, number: int, *, empty: bool = False) -> Sealed:
+        """One fragment of a measure; `number` chooses its cell, unless it is to say `none`."""
+        cell = 0 if empty else 1 + number % (11 if measure.grid else 1)
+        value = 0 if empty else number % 17 if measure.kind is Kind.TIMED else 1
         token = authorization_header(self._token(measure))
         request = Request(
             "POST",
@@ -349,8 +351,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="stb-gateway-") as name:
         now = SystemClock().now()
         last_week = Week.of(now, ZONE).plus(-1)  # the one whose fragments are taken today
-        installation = _installation(Path(name), last_week)
-        week = _open_week(installation, last_week)
+        installation = install(Path(name), last_week)
+        week = opened_week(installation, last_week)
         mint = Mint(installation, week)
         fragments = [mint.make(measures[at % len(measures)], at) for at in range(wanted + WARM_UP)]
         cores = min(free), max(free)

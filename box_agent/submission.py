@@ -176,14 +176,18 @@ class Submission:
 
     def _fail(self, name: str, now: datetime) -> None:
         tries = self._duties().get(name, (0, 0))[1] + 1
-        wait = full_jitter(tries, BACKOFF_BASE_MS, BACKOFF_MOST_MS, self._random_below)
-        self._plan(name, to_ms(now) + wait, tries)
+        self._plan(name, to_ms(now) + wait_ms(tries, self._random_below), tries)
 
     def _succeed(self, name: str, now: datetime) -> None:
         if name == "heartbeat":
             self._plan(name, to_ms(now) + self._period_ms)
         else:
             self._door.write("DELETE FROM duties WHERE name = ?", (name,))
+
+
+def wait_ms(tries: int, random_below: RandomBelow) -> int:
+    """Milliseconds until the next attempt after the `tries`-th failure in a row."""
+    return full_jitter(tries, BACKOFF_BASE_MS, BACKOFF_MOST_MS, random_below)
 
 
 def heartbeat(door: Door, who: Enrolment, now: datetime) -> Heartbeat:

@@ -33,9 +33,12 @@ from headend.console.side import ConsoleSide, make_console
 from headend.disclosure import Kind, Purpose, Recipient, clear
 from headend.exchange import DIRECTORY_LEAD_WEEKS, AnalyticsApart, BillingApart, signed_totals
 from headend.installation import ALL_SIDES, BILLING_KEY, CATALOGUE_KEY, DIRECTORY_KEY, Installation
+from headend.kit.admission import Admission, Urgency
 from headend.kit.http import MOST_READ, RefusedError, problem, problem_answer
 from headend.kit.jobs import Job, Jobs, Slot, Ticker, week_slot
+from headend.kit.metering import RequestMeter
 from headend.kit.process import wait_for_lock, watch_parent
+from headend.kit.reception import Reception
 from headend.kit.runs import Run
 from headend.kit.side import Side
 from headend.kit.storage import StorageError
@@ -54,6 +57,19 @@ SECURE_VARIABLE = "HEADEND_SECURE_COOKIES"
 APART_VARIABLE = "HEADEND_GATEWAY_APART"
 TICK_SECONDS = 5.0
 SIMULATED_TICK_SECONDS = 0.05
+METER = "headend requests"
+"""Under which the application keeps what counts its requests."""
+BOUNDS = {Urgency.READS: 64, Urgency.TOKENS: 128, Urgency.FRAGMENTS: 256, Urgency.ORDERS: 512}
+"""With so many requests in flight, those of an urgency are refused; 512 orders are half a second's work."""
+URGENCIES = (
+    ("/billing/v1/chain", Urgency.ORDERS),
+    ("/billing/v1/enrol", Urgency.ORDERS),
+    ("/analytics/ohttp", Urgency.FRAGMENTS),
+    ("/billing/v1/tokens", Urgency.TOKENS),
+    ("/billing/", Urgency.READS),
+    ("/analytics/", Urgency.READS),
+)
+"""How urgent what boxes and receivers ask is; operators' pages and what watches the process always get in."""
 
 
 @dataclass
@@ -65,6 +81,7 @@ class Headend:
     analytics: AnalyticsSide | None = None
     console: ConsoleSide | None = None
     jobs: Jobs = field(init=False)
+    admission: Admission = field(default_factory=lambda: Admission(BOUNDS))
 
     def __post_init__(self) -> None:
         self.jobs = Jobs(list(self._all_jobs()), self.installation.clock(), self._turn)
@@ -265,10 +282,17 @@ def create_app(headend: Headend) -> Flask:
     app.register_error_handler(RefusedError, problem)
     app.register_error_handler(StorageError, _storage_problem)
     app.register_error_handler(HTTPException, _http_problem)
-    monitoring.watch(app, headend.installation, sides, headend.jobs)
+    app.extensions[METER] = monitoring.watch(
+        app, headend.installation, sides, headend.jobs, headend.admission
+    )
     if headend.console is not None:
         app.add_url_rule("/", "front", lambda: redirect("/console/"))
     return app
+
+
+def urgency_of(path: str) -> Urgency | None:
+    """How urgent a request is by its path; None for what is never refused for want of a place."""
+    return next((urgency for start, urgency in URGENCIES if path.startswith(start)), None)
 
 
 def _storage_problem(error: StorageError) -> Response:
@@ -296,8 +320,8 @@ def _or_one_line(build: Callable[[], T]) -> Callable[[], T]:
 
 
 @_or_one_line
-def served() -> Flask:
-    """What granian's worker loads: the lock, the sides, the ticker, the application.
+def served() -> Reception:
+    """What granian's worker loads: the lock, the sides, the ticker, the application behind its reception.
 
     Raises:
         SystemExit: it cannot be served: another process does, its database is newer, a key is missing.
@@ -321,7 +345,16 @@ def served() -> Flask:
     if os.environ.get(SECURE_VARIABLE) == "1":
         # One proxy stands in front; without it these headers are anybody's to write.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign] # Flask's own way
-    return app
+    hatches = {path: hatch for side in headend.sides() for path, hatch in side.hatches.items()}
+    side_of = {path: side.name for side in headend.sides() for path in side.hatches}
+    meter: RequestMeter = app.extensions[METER]
+
+    def answered(path: str, status: int, seconds: float) -> None:
+        meter.answered(side_of[path], path, "POST", status, seconds)
+        if os.environ.get(monitoring.ACCESS_VARIABLE) == "1":
+            monitoring.log_access(side_of[path], path, "POST", status, seconds)
+
+    return Reception(app, hatches, headend.admission, urgency_of, answered)
 
 
 @_or_one_line

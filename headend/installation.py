@@ -4,6 +4,7 @@ installation.toml       what was decided when it was made
 billing.db analytics.db console.db                      unless a side's database is PostgreSQL's
 keys/root keys/billing keys/analytics keys/console      one folder a side, mode 0700, files 0600
 lock                    held by the one worker that serves
+billing.moving          while its database is being moved to PostgreSQL; billing.db.moved afterwards
 """
 
 import fcntl
@@ -35,7 +36,7 @@ from shared.system_clock import SteeredClock, SystemClock
 from shared.weeks import Week
 
 SETTINGS = "installation.toml"
-SIDES = "sides"
+SIDES_FILE = "sides"
 ALL_SIDES = ("billing", "analytics", "console")
 KEPT_AS_FILES = ("releases", "totals")
 """Folders beside the databases: releases ever drawn, and box totals handed over."""
@@ -90,6 +91,10 @@ def _check(settings: Settings) -> Settings:
     return settings
 
 
+def _quoted(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 def databases_of(template: str) -> dict[str, str]:
     """Each side's database by an address in which {side} stands for the side's name.
 
@@ -108,14 +113,17 @@ def databases_of(template: str) -> dict[str, str]:
     return {side: template.replace("{side}", side) for side in ALL_SIDES}
 
 
-def _quoted(value: str) -> str:
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
 def _read(text: str) -> Settings:
     found: dict[str, Any] = tomllib.loads(text)
     found["regions"] = tuple(found["regions"])
     return _check(Settings(**found))
+
+
+def _says(text: str, wanted: Settings) -> bool:
+    try:
+        return _read(text) == wanted
+    except (ValueError, TypeError, KeyError):
+        return False
 
 
 def _toml(settings: Settings) -> str:
@@ -234,7 +242,7 @@ class Installation:
     @property
     def sides(self) -> tuple[str, ...]:
         """The sides that this folder has: all, or those that its file `sides` names (`headend apart`)."""
-        named = self.folder / SIDES
+        named = self.folder / SIDES_FILE
         return tuple(named.read_text().strip().split(",")) if named.exists() else ALL_SIDES
 
     def check_sides(self, sides: Iterable[str]) -> None:
@@ -313,7 +321,7 @@ class Installation:
         kept[place:] = [*(f"{side} = {_quoted(url)}" for side, url in sorted(databases.items())), *old]
         text = "\n".join(kept) + "\n"
         wanted = replace(self.settings, databases={**self.settings.databases, **databases})
-        if _read(text) != wanted:
+        if not _says(text, wanted):
             raise InstallationError(f"{path}: the table [databases] has to be written by hand: {databases}")
         write_file(path, text.encode(), 0o644)
         return Installation(self.folder)

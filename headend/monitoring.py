@@ -14,6 +14,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from headend.installation import Installation
+from headend.kit.admission import Admission
 from headend.kit.jobs import Jobs
 from headend.kit.logs import REQUEST
 from headend.kit.metering import CONTENT_TYPE, RequestMeter, Sample, exposed, families, make_registry
@@ -35,8 +36,11 @@ access_log = logging.getLogger("headend.access")
 class _Samples(Collector):
     """What sides, jobs and the folder tell when they are asked."""
 
-    def __init__(self, installation: Installation, sides: list[Side], jobs: Jobs) -> None:
+    def __init__(
+        self, installation: Installation, sides: list[Side], jobs: Jobs, admission: Admission
+    ) -> None:
         self._installation, self._sides, self._jobs = installation, sides, jobs
+        self._admission = admission
 
     def collect(self) -> Iterable[Metric]:
         return families(self._samples())
@@ -46,6 +50,7 @@ class _Samples(Collector):
             yield from side.metrics()
             yield from self._files(side.name)
         yield from self._of_jobs()
+        yield from self._admission.samples()
         yield "headend_simulated", {}, self._installation.settings.simulated
         yield "headend_disk_free_bytes", {}, shutil.disk_usage(self._installation.folder).free
 
@@ -68,11 +73,17 @@ class _Samples(Collector):
                 yield "headend_job_last_success_timestamp_seconds", labels, job.last.done_ms / 1000
 
 
-def watch(app: Flask, installation: Installation, sides: list[Side], jobs: Jobs) -> None:
-    """Give the application `/healthz`, `/readyz` and `/metrics`, and measure what it answers."""
+def watch(
+    app: Flask, installation: Installation, sides: list[Side], jobs: Jobs, admission: Admission
+) -> RequestMeter:
+    """Give the application `/healthz`, `/readyz` and `/metrics`, and measure what it answers.
+
+    Gives what counts requests, for those that are answered past the application.
+    """
     registry = make_registry()
-    registry.register(_Samples(installation, sides, jobs))
-    _measure(app, RequestMeter(registry), _sides_by_blueprint(sides))
+    registry.register(_Samples(installation, sides, jobs, admission))
+    meter = RequestMeter(registry)
+    _measure(app, meter, _sides_by_blueprint(sides))
 
     @app.get("/healthz")
     def healthz() -> Response:
@@ -94,6 +105,8 @@ def watch(app: Flask, installation: Installation, sides: list[Side], jobs: Jobs)
     @app.get("/metrics")
     def metrics() -> Response:
         return Response(exposed(registry), content_type=CONTENT_TYPE)
+
+    return meter
 
 
 def _sides_by_blueprint(sides: list[Side]) -> dict[str | None, str]:
@@ -117,8 +130,8 @@ def _measure(app: Flask, meter: RequestMeter, side_of: dict[str | None, str]) ->
     def answered(response: Response) -> Response:
         took = clock.monotonic() - g.begun
         meter.answered(side(), route(), request.method, response.status_code, took)
-        if is_logged and side() not in {ANONYMOUS, OPERATIONS}:
-            _log_access(side(), response.status_code, took)
+        if is_logged:
+            log_access(side(), route(), request.method, response.status_code, took)
         return response
 
     @app.teardown_request
@@ -133,12 +146,17 @@ def route() -> str:
     return request.url_rule.rule if request.url_rule is not None else UNMATCHED
 
 
-def _log_access(side: str, status: int, took: float) -> None:
+def log_access(side: str, route: str, method: str, status: int, took: float) -> None:
+    """Log a request of the named line or the console; never one of the anonymous line."""
+    if side in {ANONYMOUS, OPERATIONS}:
+        return
     told = {
         "side": side,
-        "route": route(),
-        "method": request.method,
+        "route": route,
+        "method": method,
         "status": status,
         "seconds": round(took, 4),
     }
+    token = REQUEST.set(REQUEST.get() or os.urandom(REQUEST_ID_BYTES).hex())
     access_log.info("request", extra=told)
+    REQUEST.reset(token)

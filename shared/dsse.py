@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from shared.errors import StbError
 
+PublicKey = Ed25519PublicKey
 DEFAULT_LIMIT = 65_536  # bytes; an order is under 2 kB, a directory under 40 kB
 _RAW_KEY_BYTES = 32
 _SIGNATURE_BYTES = 64
@@ -75,11 +76,13 @@ class Unverified(msgspec.Struct, frozen=True):
         keyid: An unauthenticated hint: good for finding a key to try, and for nothing else.
         payload_type: What the envelope claims to say, as unauthenticated as the hint.
         unverified_payload: What nobody has vouched for yet; an enrolment brings its own key in it.
+        signature: The 64 bytes that `vouched` checks.
     """
 
     keyid: str
     payload_type: str
     unverified_payload: bytes
+    signature: bytes
 
 
 def pae(payload_type: str, payload: bytes) -> bytes:
@@ -111,8 +114,7 @@ def read(envelope: bytes, limit: int = DEFAULT_LIMIT) -> Unverified:
     Raises:
         MalformedEnvelopeError: The bytes are no envelope of this profile.
     """
-    parsed = _parse(envelope, limit)
-    return Unverified(parsed.signatures[0].keyid, parsed.payloadType, _from_base64(parsed.payload))
+    return _parse(envelope, limit)
 
 
 def verify(envelope: bytes, payload_type: str, key: Ed25519PublicKey, limit: int = DEFAULT_LIMIT) -> bytes:
@@ -127,12 +129,21 @@ def verify(envelope: bytes, payload_type: str, key: Ed25519PublicKey, limit: int
         WrongPayloadTypeError: Step 2 failed.
         BadSignatureError: Step 3 failed.
     """
-    parsed = _parse(envelope, limit)  # 1
-    if parsed.payloadType != payload_type:  # 2
+    return vouched(read(envelope, limit), payload_type, key)  # 1
+
+
+def vouched(parsed: Unverified, payload_type: str, key: Ed25519PublicKey) -> bytes:
+    """Answer with the payload of an envelope that was read, as `verify` does: steps 2 and 3.
+
+    Raises:
+        WrongPayloadTypeError: Step 2 failed.
+        BadSignatureError: Step 3 failed.
+    """
+    if parsed.payload_type != payload_type:  # 2
         raise WrongPayloadTypeError("the envelope is of another payload type")
-    payload = _from_base64(parsed.payload)
+    payload = parsed.unverified_payload
     try:  # 3
-        key.verify(_from_base64(parsed.signatures[0].sig), pae(payload_type, payload))
+        key.verify(parsed.signature, pae(payload_type, payload))
     except InvalidSignature as error:
         raise BadSignatureError("the signature does not fit payload, type and key") from error
     return payload
@@ -163,7 +174,7 @@ def public_from_text(text: str) -> Ed25519PublicKey:
     return Ed25519PublicKey.from_public_bytes(raw)
 
 
-def _parse(envelope: bytes, limit: int) -> Envelope:
+def _parse(envelope: bytes, limit: int) -> Unverified:
     if len(envelope) > limit:
         raise MalformedEnvelopeError(f"the envelope is larger than {limit} bytes")
     try:
@@ -175,10 +186,10 @@ def _parse(envelope: bytes, limit: int) -> Envelope:
     # Refuses what JSON leaves open: repeated fields, white space, escapes that spell the same text.
     if msgspec.json.encode(parsed) != envelope:
         raise MalformedEnvelopeError("the envelope is not in its one spelling")
-    _from_base64(parsed.payload)
-    if len(_from_base64(parsed.signatures[0].sig)) != _SIGNATURE_BYTES:
+    payload, signature = _from_base64(parsed.payload), _from_base64(parsed.signatures[0].sig)
+    if len(signature) != _SIGNATURE_BYTES:
         raise MalformedEnvelopeError("an Ed25519 signature has 64 bytes")
-    return parsed
+    return Unverified(parsed.signatures[0].keyid, parsed.payloadType, payload, signature)
 
 
 def _to_base64(raw: bytes) -> str:

@@ -22,6 +22,7 @@ from headend.analytics.gateway import (
     directory_of,
 )
 from headend.analytics.store import AnalyticsStore
+from headend.kit.admission import RETRY_AFTER_S, BusyError
 from headend.kit.http import (
     PROBLEM_TYPE,
     RefusedError,
@@ -37,6 +38,8 @@ from shared.system_clock import SystemClock
 
 log = logging.getLogger(__name__)
 
+DIRECTORY_BOUND, FRAGMENT_BOUND = GROUP_LIMIT, 4 * GROUP_LIMIT
+"""With so many fragments waiting, directories are refused, and fragments; four groups are about 0.1 s."""
 CHORES_SECONDS = 5.0
 """How often refusals are stored and weeks looked at anew, so that no destroyed key stays in memory."""
 _SEALED = "/analytics/ohttp"
@@ -161,8 +164,15 @@ class Line:
         headers = [("content-type", kind)]
         if kind == DIRECTORY_TYPE:
             headers.append(("cache-control", IMMUTABLE))
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            headers.append(("retry-after", str(RETRY_AFTER_S)))
         exchange.response_bytes(status, headers, body)
         return int(status)
+
+    def _shed(self, bound: int) -> None:
+        """Refuse once so many fragments wait: directories sooner than fragments."""
+        if len(self._waiting) >= bound:
+            raise BusyError
 
     async def _answer(self, scope: Scope, exchange: Exchange) -> Answer:
         wanted = "POST" if scope.path == _SEALED else "GET"
@@ -176,6 +186,7 @@ class Line:
             return HTTPStatus.OK, "text/plain", b"ok\n"
         if scope.path == "/metrics":
             return HTTPStatus.OK, CONTENT_TYPE, exposed(self._registry)
+        self._shed(DIRECTORY_BOUND)
         week = scope.path.removeprefix(_DIRECTORY)
         return HTTPStatus.OK, DIRECTORY_TYPE, directory_of(self._store, week)
 
@@ -185,7 +196,9 @@ class Line:
             raise WrongTypeError
         if length is None or not length.isdecimal() or int(length) > SEALED_SIZE:
             raise TooLargeError
-        answer = await self._asked(await exchange())
+        sealed = await exchange()  # also of what is refused: else the answer may be cut off with it
+        self._shed(FRAGMENT_BOUND)
+        answer = await self._asked(sealed)
         if isinstance(answer, RefusedError):
             raise answer
         return answer

@@ -45,10 +45,15 @@ class Signed:
     hash: str
 
 
-def authenticate(tx: BillingTx, envelope: bytes) -> tuple[Box, bytes]:
+Keys = dict[str, tuple[Box, dsse.PublicKey]]
+"""Boxes that have been looked up, with their public keys."""
+
+
+def authenticate(tx: BillingTx, envelope: bytes, keys: Keys | None = None) -> tuple[Box, bytes]:
     """Verify an envelope of the named line against the box that its key id names.
 
-    1. It is an envelope. 2. The box is enrolled. 3. The signature is that box's.
+    1. It is an envelope. 2. The box is enrolled. 3. The signature is that box's. `keys` is looked into first,
+    and keeps what was looked up.
 
     Raises:
         MalformedError: it is no envelope.
@@ -56,9 +61,9 @@ def authenticate(tx: BillingTx, envelope: bytes) -> tuple[Box, bytes]:
         WrongSignatureError: another key signed it, a byte was changed, or it is of another payload type.
     """
     try:
-        box = tx.box(dsse.read(envelope).keyid)
-        key = dsse.public_from_text(box.public_key)
-        return box, dsse.verify(envelope, dsse.PayloadType.NAMED, key)
+        parsed = dsse.read(envelope)
+        box, key = _key_of(tx, parsed.keyid, {} if keys is None else keys)
+        return box, dsse.vouched(parsed, dsse.PayloadType.NAMED, key)
     except NotFoundError as error:
         raise UnknownBoxError("no such box") from error
     except (dsse.BadSignatureError, dsse.WrongPayloadTypeError) as error:
@@ -67,13 +72,21 @@ def authenticate(tx: BillingTx, envelope: bytes) -> tuple[Box, bytes]:
         raise MalformedError("no envelope") from error
 
 
-def read_signed(tx: BillingTx, envelope: bytes) -> Signed:
+def _key_of(tx: BillingTx, name: str, keys: Keys) -> tuple[Box, dsse.PublicKey]:
+    known = keys.get(name)
+    if known is None:
+        box = tx.box(name)
+        known = keys[name] = box, dsse.public_from_text(box.public_key)
+    return known
+
+
+def read_signed(tx: BillingTx, envelope: bytes, keys: Keys | None = None) -> Signed:
     """Verify a chained message and read its place, and nothing else of it.
 
     Raises:
         RefusedError: as `authenticate`; or it has no place, or speaks for another box.
     """
-    box, payload = authenticate(tx, envelope)
+    box, payload = authenticate(tx, envelope, keys)
     try:
         head = read_head(payload)
     except UnreadableMessageError as error:
@@ -91,28 +104,61 @@ def take(store: BillingStore, envelopes: list[bytes], now_ms: int) -> Acknowledg
     Raises:
         RefusedError: the first refusal among the envelopes.
     """
-    signed = [read_signed(store.read(), envelope) for envelope in envelopes]
-    first = signed[0].head
-    if any((one.head.box, one.head.epoch) != (first.box, first.epoch) for one in signed):
-        raise BoxMismatchError("one submission is one box's and one epoch's")
-    acknowledgement, refusal = store.write_beside(lambda tx: _take_all(tx, signed, now_ms))
-    if refusal is not None:
-        raise refusal
-    return acknowledgement
+    (outcome,) = take_group(store, [envelopes], now_ms)
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
 
-def _take_all(
-    tx: BillingTx, signed: list[Signed], now_ms: int
-) -> tuple[Acknowledgement, RefusedError | None]:
+def take_group(
+    store: BillingStore, submissions: list[list[bytes]], now_ms: int
+) -> list[Acknowledgement | Exception]:
+    """Take several submissions in one transaction: each one's acknowledgement, or what `take` raises of it.
+
+    If the transaction fails, each is taken by itself, so that a failure stays with the one that it is of.
+
+    Raises:
+        StorageError: the database failed on the only one there was.
+    """
+    look = store.read()
+    read = [_read_submission(look, envelopes) for envelopes in submissions]
+    whole = [one for one in read if not isinstance(one, RefusedError)]
+    outcomes = iter(_commit(store, whole, now_ms))
+    return [one if isinstance(one, RefusedError) else next(outcomes) for one in read]
+
+
+def _read_submission(look: BillingTx, envelopes: list[bytes]) -> list[Signed] | RefusedError:
+    try:
+        keys: Keys = {}
+        signed = [read_signed(look, envelope, keys) for envelope in envelopes]
+        first = signed[0].head
+        if any((one.head.box, one.head.epoch) != (first.box, first.epoch) for one in signed):
+            raise BoxMismatchError("one submission is one box's and one epoch's")
+    except RefusedError as refusal:
+        return refusal
+    return signed
+
+
+def _commit(store: BillingStore, read: list[list[Signed]], now_ms: int) -> list[Acknowledgement | Exception]:
+    if not read:
+        return []
+    try:
+        return store.write_beside(lambda tx: [_take_all(tx, signed, now_ms) for signed in read])
+    except Exception as error:  # noqa: BLE001 (whatever it is, it is told to the one whose it is)
+        if len(read) == 1:
+            return [error]
+    return [outcome for signed in read for outcome in _commit(store, [signed], now_ms)]
+
+
+def _take_all(tx: BillingTx, signed: list[Signed], now_ms: int) -> Acknowledgement | Exception:
     head = signed[0].head
     tx.hear(head.box, "", now_ms)
-    refusal = None
     for one in signed:
         refusal = _take_one(tx, one, now_ms)
         if refusal is not None:
-            break
+            return refusal
     end = tx.chain_end(head.box, head.epoch)
-    return Acknowledgement(head.box, head.epoch, end.last_seq if end else 0), refusal
+    return Acknowledgement(head.box, head.epoch, end.last_seq if end else 0)
 
 
 def _take_one(tx: BillingTx, one: Signed, now_ms: int) -> RefusedError | None:

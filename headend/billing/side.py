@@ -29,6 +29,7 @@ from headend.billing.refusals import BoxMismatchError, NotPublishedError, Unknow
 from headend.billing.retention import job_retention
 from headend.billing.store import BillingStore, BillingTx
 from headend.kit.engine import Place
+from headend.kit.hatches import Hatch
 from headend.kit.http import MalformedError, RefusedError, Tally, body_of, json_answer, problem
 from headend.kit.jobs import Job, Slot, day_slot, week_slot
 from headend.kit.side import Side
@@ -47,6 +48,9 @@ from shared.totals import ROUNDED_TO, BoxTotals
 from shared.weeks import Month, NotAWeekError, Week
 
 JSON = "application/json"
+CHAIN, BEAT = "/billing/v1/chain", "/billing/v1/heartbeat"
+GROUP_LIMIT = 64
+"""Submissions that are checked and committed together; more would only make the first of them wait longer."""
 MAX_ENVELOPE = 32 * 1024
 FORGOTTEN_AFTER = timedelta(days=1)
 """How long after a week has closed billing still knows who reported; the totals are handed over before."""
@@ -107,6 +111,10 @@ class BillingSide:
             ready=self._ready,
             close=self.close,
             flush=self.flush,
+            hatches={
+                CHAIN: Hatch(JSON, MAX_SUBMISSION, JSON, GROUP_LIMIT, self.take_chains, self.tally.add),
+                BEAT: Hatch(JSON, MAX_ENVELOPE, JSON, GROUP_LIMIT, self.take_heartbeats, self.tally.add),
+            },
         )
 
     def _desk(self) -> Desk:
@@ -183,29 +191,47 @@ class BillingSide:
         return json_answer(msgspec.json.encode(enrolled))
 
     def _chain(self) -> Response:
-        raw = body_of(JSON, MAX_SUBMISSION)
-        try:
-            submission = read(raw, Submission)
-        except UnreadableMessageError as error:
-            raise MalformedError("no submission") from error
-        envelopes = [bytes(envelope) for envelope in submission.envelopes]
-        return json_answer(msgspec.json.encode(orders.take(self.store, envelopes, self.now_ms())))
+        (outcome,) = self.take_chains([body_of(JSON, MAX_SUBMISSION)])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return json_answer(outcome)
+
+    def take_chains(self, bodies: list[bytes]) -> list[bytes | Exception]:
+        """Take submissions as they come in, in one transaction: each one's acknowledgement, or its refusal.
+
+        Raises:
+            StorageError: the database did not take the only one there was; it may be sent again.
+        """
+        read_ones = [_read_submission(raw) for raw in bodies]
+        whole = [one for one in read_ones if not isinstance(one, RefusedError)]
+        outcomes = iter(orders.take_group(self.store, whole, self.now_ms()))
+        told = (one if isinstance(one, RefusedError) else next(outcomes) for one in read_ones)
+        return [one if isinstance(one, Exception) else msgspec.json.encode(one) for one in told]
 
     def _heartbeat(self) -> Response:
-        look = self.store.read()
-        box, payload = orders.authenticate(look, body_of(JSON, MAX_ENVELOPE))
-        try:
-            beat = read(payload, Heartbeat)
-        except UnreadableMessageError as error:
-            raise MalformedError("no heartbeat") from error
-        if beat.box != box.box:
-            raise BoxMismatchError("signed by another box than it speaks for")
-        if look.chain_end(beat.box, beat.epoch) is None:
-            raise UnknownEpochError("never issued")
-        self.store.write_beside(lambda tx: _hear(tx, beat, self.now_ms()))
-        end = look.chain_end(beat.box, beat.epoch)
-        ack = Acknowledgement(beat.box, beat.epoch, end.last_seq if end else 0, look.catalogue_version())
-        return json_answer(msgspec.json.encode(ack))
+        (outcome,) = self.take_heartbeats([body_of(JSON, MAX_ENVELOPE)])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return json_answer(outcome)
+
+    def take_heartbeats(self, bodies: list[bytes]) -> list[bytes | Exception]:
+        """Take signs of life, in one transaction: each one's acknowledgement, or its refusal.
+
+        Raises:
+            StorageError: the database did not take them.
+        """
+        look, now_ms = self.store.read(), self.now_ms()
+        beats = [_read_beat(look, raw) for raw in bodies]
+        heard = [beat for beat in beats if isinstance(beat, Heartbeat)]
+        if heard:
+            self.store.write_beside(lambda tx: _hear(tx, heard, now_ms))
+        version = look.catalogue_version()
+        return [
+            beat
+            if isinstance(beat, RefusedError)
+            else msgspec.json.encode(_acknowledged(look, beat, version))
+            for beat in beats
+        ]
 
     def _tokens(self) -> Response:
         return json_answer(msgspec.json.encode(self.issuer.grant(body_of(JSON, MAX_SUBMISSION))))
@@ -335,9 +361,38 @@ class BillingSide:
         return [*told, *samples(self.store.read(), self.now_ms())]
 
 
-def _hear(tx: BillingTx, beat: Heartbeat, now_ms: int) -> None:
-    tx.tell(beat.box, beat.epoch, beat.last_seq, now_ms)
-    tx.hear(beat.box, beat.agent, now_ms)
+def _read_submission(raw: bytes) -> list[bytes] | RefusedError:
+    try:
+        submission = read(raw, Submission)
+    except UnreadableMessageError:
+        return MalformedError("no submission")
+    return [bytes(envelope) for envelope in submission.envelopes]
+
+
+def _read_beat(look: BillingTx, raw: bytes) -> Heartbeat | RefusedError:
+    try:
+        box, payload = orders.authenticate(look, raw)
+        beat = read(payload, Heartbeat)
+    except UnreadableMessageError:
+        return MalformedError("no heartbeat")
+    except RefusedError as refusal:
+        return refusal
+    if beat.box != box.box:
+        return BoxMismatchError("signed by another box than it speaks for")
+    if look.chain_end(beat.box, beat.epoch) is None:
+        return UnknownEpochError("never issued")
+    return beat
+
+
+def _acknowledged(look: BillingTx, beat: Heartbeat, version: int) -> Acknowledgement:
+    end = look.chain_end(beat.box, beat.epoch)
+    return Acknowledgement(beat.box, beat.epoch, end.last_seq if end else 0, version)
+
+
+def _hear(tx: BillingTx, beats: list[Heartbeat], now_ms: int) -> None:
+    for beat in beats:
+        tx.tell(beat.box, beat.epoch, beat.last_seq, now_ms)
+        tx.hear(beat.box, beat.agent, now_ms)
 
 
 def _to_ten(number: int) -> int:

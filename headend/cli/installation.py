@@ -42,8 +42,9 @@ socket_option = click.option(
     help="Listen on this Unix socket, and on no port; its group may use it.",
 )
 SOCKET_MODE = 0o660
-BLOCKING_THREADS = 24
-"""Threads of the one worker; they mostly wait for the group commit, and a commit takes all that wait."""
+BACKLOG = 4096
+CONNECTIONS = 8192
+"""Connections that are open at once, idle ones too: what is too much is to be refused, not left to wait."""
 
 
 @click.command()
@@ -158,14 +159,7 @@ def serve(
     os.environ[SECURE_VARIABLE] = "1" if behind_tls else "0"
     os.environ[APART_VARIABLE] = "1" if gateway_apart else "0"
     os.environ[ACCESS_VARIABLE] = "1" if access_log else "0"
-    _serve(
-        "headend.app:served",
-        "wsgi",
-        socket or (host, port),
-        log_format,
-        threads=BLOCKING_THREADS,
-        workers=workers,
-    )
+    _serve("headend.app:served", socket or (host, port), log_format, workers)
 
 
 @click.command()
@@ -186,7 +180,7 @@ def gateway(
     _check_host(host, behind_tls=behind_tls)
     os.close(wait_for_lock(Installation(folder).gateway_lock))
     os.environ[FOLDER_VARIABLE] = str(folder.resolve())
-    _serve("headend.app:served_gateway", "rsgi", socket or (host, port), log_format)
+    _serve("headend.app:served_gateway", socket or (host, port), log_format)
 
 
 def _check_host(host: str, *, behind_tls: bool) -> None:
@@ -200,30 +194,23 @@ def _listener(where: Path | tuple[str, int]) -> dict[str, Any]:
     return {"address": where[0], "port": where[1]}
 
 
-def _serve(
-    target: str,
-    interface: str,
-    where: Path | tuple[str, int],
-    log_format: str,
-    *,
-    threads: int | None = None,
-    workers: int = 1,
-) -> None:
+def _serve(target: str, where: Path | tuple[str, int], log_format: str, workers: int = 1) -> None:
     from granian import Granian
     from granian.constants import Interfaces, RuntimeModes
 
     Granian(
         target,
         **_listener(where),
-        interface=Interfaces(interface),
+        interface=Interfaces.RSGI,
         workers=workers,
         factory=True,
         log_access=False,
         log_dictconfig=log_config(log_format),
         websockets=False,
         workers_kill_timeout=10,
-        blocking_threads=threads,
-        runtime_mode=RuntimeModes.st if interface == "rsgi" else RuntimeModes.auto,
+        backlog=BACKLOG,
+        backpressure=CONNECTIONS,
+        runtime_mode=RuntimeModes.st,
     ).serve()
 
 

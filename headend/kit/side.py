@@ -8,6 +8,7 @@ from typing import Protocol
 
 from flask import Blueprint
 
+from headend.kit.hatches import Hatch
 from headend.kit.jobs import Job
 from headend.kit.language import N_, Language
 
@@ -179,7 +180,8 @@ class Side:
     """A side as the composition root serves it.
 
     `metrics` gives samples (name, labels, value) for Prometheus; `tiles` gives the overview's figures for
-    who looks; `ready` raises if the side cannot serve; `close` lets go of its database.
+    who looks; `ready` raises if the side cannot serve; `close` lets go of its database; `hatches` are the
+    addresses that are answered before Flask, by their path.
     """
 
     name: str
@@ -194,3 +196,4 @@ class Side:
     downloads: list[Download] = field(default_factory=list)
     deeds: list[Deed] = field(default_factory=list)
     searches: list[Search] = field(default_factory=list)
+    hatches: dict[str, Hatch] = field(default_factory=dict)

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from headend.analytics.gateway import SEALED_SIZE
-from headend.analytics.line import CHORES_SECONDS, Line
+from headend.analytics.line import CHORES_SECONDS, DIRECTORY_BOUND, FRAGMENT_BOUND, Line
 from headend.kit.storage import StorageError
 from shared.anonymous import Fragment
 from shared.bhttp import decode_response
@@ -122,6 +122,38 @@ def test_what_differs_is_refused_by_name_and_counted(open_town: Town, what: str)
     assert asked.answer[1]["content-type"] == "application/problem+json"
     assert asked.read == 0, "nothing of the body is read"
     assert open_town.side.tally.snapshot() == {name: 1}
+
+
+def test_with_too_much_waiting_fragments_are_refused_by_name_and_its_health_is_told(
+    open_town: Town,
+) -> None:
+    fragments = [post(FULL) for _ in range(FRAGMENT_BOUND + 3)]
+    alive = Asked("GET", "/healthz")
+    ask(open_town, *fragments, alive)  # all are read in one turn, before the first group is answered
+    shed = [one for one in fragments if one.answer[0] == 503]
+    assert shed == fragments[FRAGMENT_BOUND:]
+    for one in shed:
+        assert (one.name, one.answer[1]["retry-after"], one.read) == ("busy", "30", 1)
+    assert alive.answer[0] == 200
+    assert open_town.side.tally.snapshot()["busy"] == 3
+
+
+def test_the_directory_is_refused_while_fragments_wait(open_town: Town) -> None:
+    directory = Asked("GET", f"/analytics/directory/{WEEK}")
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        line = Line(
+            open_town.side.store, open_town.side.intake, open_town.side.tally, lambda: None, lambda: None
+        )
+        line.__rsgi_init__(loop)
+        waiting = [line._asked(FULL) for _ in range(DIRECTORY_BOUND)]
+        await line.__rsgi__(directory, directory)
+        await asyncio.gather(*waiting)
+        line.__rsgi_del__(loop)
+
+    asyncio.run(run())
+    assert (directory.answer[0], directory.name) == (503, "busy")
 
 
 def test_the_directory_is_the_signed_bytes(open_town: Town) -> None:

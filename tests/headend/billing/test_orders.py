@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headend.billing import refusals
+from headend.billing import orders, refusals
 from headend.billing.reconcile import reconcile
 from headend.billing.rows import LEDGERS, OrderState
 from headend.kit.http import MalformedError
@@ -257,3 +257,37 @@ def test_a_text_with_a_zero_character_is_stored_as_it_came_and_holds_up_nothing(
         "unreadable",
     )
     assert box.stored(2).state is OrderState.RATED
+
+
+def test_submissions_taken_together_are_one_transaction_and_each_has_its_own_outcome(store, box, monkeypatch):
+    store.write(lambda tx: tx.add_account(account("acc-2")))
+    other = SigningBox(store, account="acc-2", serial="SN-2").enrolled()
+    stranger = SigningBox(store, box="bx-nobody")
+    commits = []
+    write = store.write_beside
+    monkeypatch.setattr(store, "write_beside", lambda work: commits.append(work) or write(work))
+    good, unknown, also = orders.take_group(
+        store, [[box.order()], [stranger.order()], [other.order(), other.order("film-1")]], NOW_MS
+    )
+    assert (good.box, good.ack, also.box, also.ack) == (box.box, 1, other.box, 2)
+    assert isinstance(unknown, refusals.UnknownBoxError)
+    assert len(commits) == 1
+    assert reconcile(store.read()).received == 3
+
+
+def test_what_breaks_on_one_of_several_submissions_breaks_no_other(store, box, monkeypatch):
+    store.write(lambda tx: tx.add_account(account("acc-2")))
+    other = SigningBox(store, account="acc-2", serial="SN-2").enrolled()
+    rate = orders.rate
+
+    def breaks(tx, order, link, effective_ms):
+        if link.box == other.box:
+            raise RuntimeError("a fault of ours")
+        return rate(tx, order, link, effective_ms)
+
+    monkeypatch.setattr(orders, "rate", breaks)
+    good, broken = orders.take_group(store, [[box.order()], [other.order()]], NOW_MS)
+    assert good.ack == 1
+    assert isinstance(broken, RuntimeError)
+    assert box.stored(1) is not None
+    assert other.stored(1) is None

@@ -6,7 +6,7 @@ from flask import Flask
 from headend.app import open_headend
 from headend.installation import Installation
 from headend.kit.http import MalformedError
-from shared.named import GENESIS, Heartbeat, encode
+from shared.named import GENESIS, Acknowledgement, Heartbeat, encode, read
 from tests.builders import NOW_MS, SETTINGS, SigningBox, account
 
 
@@ -37,6 +37,20 @@ def test_the_console_is_offered_what_billing_has(billing):
     assert {"orders", "suspense", "exports", "reconciliation", "boxes"} <= set(paths)
     assert len(billing.side.deeds) == len({deed.path for deed in billing.side.deeds})
     assert {"proofs/order.json", "exports/batch"} <= {file.path for file in billing.side.downloads}
+
+
+def test_what_comes_through_a_hatch_is_answered_each_by_itself(billing):
+    billing.store.write(lambda tx: tx.add_account(account()))
+    box = SigningBox(billing.store).enrolled()
+    beat = Heartbeat(box=box.box, epoch=1, last_seq=0, last_hash=GENESIS, sent_ms=NOW_MS, agent="box 1.6.0")
+    hatches = billing.side.hatches
+    good, bad = hatches["/billing/v1/heartbeat"].answer([box.sign(encode(beat)), b"{}"])
+    assert (good[0], read(good[2], Acknowledgement).ack) == (200, 0)
+    assert bad[0] == 400
+    first, none = hatches["/billing/v1/chain"].answer([b'{"envelopes":[%b]}' % box.order(), b"no submission"])
+    assert (first[0], read(first[2], Acknowledgement).ack) == (200, 1)
+    assert none[0] == 400
+    assert billing.tally.snapshot() == {"malformed": 2}
 
 
 @pytest.mark.parametrize(("agent", "status"), [("box 1.6.0", 200), ("box\0", 400)])
