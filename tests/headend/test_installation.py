@@ -93,6 +93,7 @@ def test_settings_that_cannot_be_added_to_stay_as_they_are(tmp_path):
     assert path.read_text() == odd
 
 
+@pytest.mark.sqlite(why="several processes may serve what is on a server")
 def test_one_process_holds_the_installation(tmp_path):
     made = Installation.create(tmp_path / "a", settings())
     held = made.lock()
