@@ -69,6 +69,7 @@ def test_an_installation_is_not_made_over_another(tmp_path):
         Installation.create(tmp_path / "a", settings())
 
 
+@pytest.mark.sqlite(why="an installation that names no database yet")
 def test_databases_are_written_into_the_settings_beside_what_stands_there(tmp_path):
     made = Installation.create(tmp_path / "a", settings())
     path = tmp_path / "a" / SETTINGS
