@@ -26,8 +26,8 @@ ALTER ROLE {role} IN DATABASE {database} SET tcp_keepalives_idle = 30;
 ALTER ROLE {role} IN DATABASE {database} SET tcp_keepalives_interval = 10;
 ALTER ROLE {role} IN DATABASE {database} SET tcp_keepalives_count = 3;
 \\connect {database}
+ALTER SCHEMA public OWNER TO {role};
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
-CREATE SCHEMA {role} AUTHORIZATION {role};
 \\connect postgres
 """
 _HEAD = """\

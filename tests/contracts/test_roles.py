@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -33,12 +34,12 @@ def psql():
     return str(own or shutil.which("psql"))
 
 
-@pytest.fixture(scope="module")
-def template(server):
+@contextmanager
+def made(server, prefix):
     """The address of each side's database, made by what the command prints."""
     at = urlsplit(server)
     place = at.netloc.rpartition("@")[2]
-    address = urlunsplit((at.scheme, f"{PREFIX}_{{side}}@{place}", f"/{PREFIX}_{{side}}", at.query, ""))
+    address = urlunsplit((at.scheme, f"{prefix}_{{side}}@{place}", f"/{prefix}_{{side}}", at.query, ""))
     printed = run("database", "roles", "--database", address)
     done = subprocess.run(
         [psql(), "-X", "-q", server], input=printed, capture_output=True, text=True, check=False
@@ -47,9 +48,15 @@ def template(server):
     yield address
     with psycopg.connect(server, autocommit=True) as admin:
         for side in SIDES:
-            name = sql.Identifier(f"{PREFIX}_{side}")
+            name = sql.Identifier(f"{prefix}_{side}")
             admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
             admin.execute(sql.SQL("DROP ROLE {}").format(name))
+
+
+@pytest.fixture(scope="module")
+def template(server):
+    with made(server, PREFIX) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +74,6 @@ def test_an_installation_lives_in_the_databases_that_were_made(folder, template)
     assert place == template.replace("{side}", "billing")
     assert "acc-1" in run("account", "list", folder)
     with engines.raw(place) as connection:
-        assert connection.execute("SELECT current_schema()").fetchone()[0] == f"{PREFIX}_billing"
         assert connection.execute("SELECT account FROM accounts").fetchall() == [("acc-1",)]
 
 
@@ -84,7 +90,7 @@ def test_a_role_reaches_its_own_database_and_no_other(folder, template, side, ot
 
 
 def test_a_role_that_were_let_in_could_still_read_nothing(folder, template, server):
-    """Were CONNECT granted by mistake, the schema is still its owner's."""
+    """Were CONNECT granted by mistake, the tables and their schema are still its owner's."""
     mine = template.replace("{side}", "analytics").replace(f"/{PREFIX}_analytics?", f"/{PREFIX}_billing?")
     grant = sql.SQL("{} CONNECT ON DATABASE {} {} {}")
     database, role = sql.Identifier(f"{PREFIX}_billing"), sql.Identifier(f"{PREFIX}_analytics")
@@ -93,7 +99,7 @@ def test_a_role_that_were_let_in_could_still_read_nothing(folder, template, serv
         try:
             with psycopg.connect(mine, autocommit=True) as let_in:
                 with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                    let_in.execute(f"SELECT * FROM {PREFIX}_billing.accounts".encode())
+                    let_in.execute(b"SELECT * FROM public.accounts")
                 with pytest.raises(psycopg.errors.InsufficientPrivilege):
                     let_in.execute("CREATE TABLE public.here (x INTEGER)")
         finally:
@@ -103,6 +109,17 @@ def test_a_role_that_were_let_in_could_still_read_nothing(folder, template, serv
 @pytest.mark.sqlite(why="the installation is made by `init --database`, whatever the run is over")
 def test_the_sql_of_an_installation_is_that_of_its_addresses(folder, template):
     assert run("database", "roles", folder) == run("database", "roles", "--database", template)
+
+
+@pytest.mark.sqlite(why="the installation is made by `init --database`, whatever the run is over")
+def test_a_backup_is_restored_into_databases_of_other_roles(folder, server, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", f"{Path(psql()).parent}:{os.environ['PATH']}")
+    (tmp_path / "passphrase").write_text("correct horse")
+    words = ("--passphrase-file", tmp_path / "passphrase")
+    run("backup", folder, tmp_path / "copy", *words)
+    with made(server, f"{PREFIX}b") as address:
+        run("restore", tmp_path / "copy", tmp_path / "again", *words, "--database", address)
+        assert "acc-1" in run("account", "list", tmp_path / "again")
 
 
 @pytest.mark.parametrize(
