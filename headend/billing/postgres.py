@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from msgspec import structs
 
+from headend.billing.known_offers import KnownOffers
 from headend.billing.ledger import Draft, chained, check_balanced
 from headend.billing.rows import Account, ChainEnd, Entry
 from headend.billing.sql import SqlBillingTx
@@ -148,6 +149,7 @@ class PostgresBilling:
 
     def __init__(self, url: str) -> None:
         self.storage = PostgresStorage(url, SCHEMA)
+        self._known = KnownOffers(self.storage.read)
 
     def write(self, work: Callable[[BillingTx], T]) -> T:
         return self.storage.write(self._over(work))
@@ -156,10 +158,10 @@ class PostgresBilling:
         return self.storage.write_beside(self._over(work))
 
     def _over(self, work: Callable[[BillingTx], T]) -> Callable[[Connection], T]:
-        return lambda connection: work(PostgresBillingTx(connection, self.storage))
+        return lambda connection: work(PostgresBillingTx(connection, self.storage, self._known))
 
     def read(self) -> BillingTx:
-        return PostgresBillingTx(self.storage.read(), self.storage)
+        return PostgresBillingTx(self.storage.read(), self.storage, self._known)
 
     def shelf(self, folder: Path) -> Shelf:
         return TableShelf(self.storage, folder)

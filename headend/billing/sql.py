@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from headend.billing.known_offers import KnownOffers, read_offer
 from headend.billing.lists import Chosen
 from headend.billing.rows import (
     Account,
@@ -25,6 +26,7 @@ from headend.billing.sql_fleet import SqlFleetTx
 from headend.billing.sql_forgetting import SqlForgettingTx
 from headend.billing.sql_lists import SqlListsTx
 from headend.kit import chain
+from headend.kit.engine import Connection, Streams
 from headend.kit.runs import Run
 from shared.named import GENESIS, AccountId, BoxId, Offer, Promotion
 
@@ -36,6 +38,10 @@ _PLACE = "box = ? AND epoch = ? AND seq = ?"
 
 class SqlBillingTx(SqlBooksTx, SqlForgettingTx, SqlListsTx, SqlFleetTx):
     """`BillingTx` over one connection; inside `write` it is one transaction."""
+
+    def __init__(self, connection: Connection, engine: Streams, known: KnownOffers | None = None) -> None:
+        super().__init__(connection, engine)
+        self._known = known
 
     def stamp(self, fact: str, value: str) -> str:
         self._db.execute("INSERT INTO installation VALUES (?, ?) ON CONFLICT DO NOTHING", (fact, value))
@@ -197,8 +203,9 @@ class SqlBillingTx(SqlBooksTx, SqlForgettingTx, SqlListsTx, SqlFleetTx):
         return self._one(int, "SELECT coalesce(max(version), 0) FROM catalogues") or 0
 
     def offer(self, offer: str, version: int) -> Offer | None:
-        sql = "SELECT terms FROM offers WHERE offer = ? AND version = ?"
-        return self._one(lambda terms: msgspec.json.decode(terms, type=Offer), sql, offer, version)
+        if self._known is not None:
+            return self._known.seen_by(self._db, offer, version)
+        return read_offer(self._db, offer, version)
 
     def promotion(self, promotion: str, version: int) -> Promotion | None:
         sql = "SELECT terms FROM promotions WHERE promotion = ? AND version = ?"
@@ -263,9 +270,10 @@ class SqlBillingTx(SqlBooksTx, SqlForgettingTx, SqlListsTx, SqlFleetTx):
         return (order for _, order in self.orders_page(chosen, None, limit))
 
     def due_orders(self, account: str, before_ms: int) -> list[OrderRow]:
+        # Left to itself SQLite reads all orders that the account has ever placed.
         sql = (
-            f"SELECT {_ORDER} FROM orders WHERE account = ? AND effective_ms < ? AND state = 'rated' "
-            "ORDER BY effective_ms, box, epoch, seq"
+            f"SELECT {_ORDER} FROM orders INDEXED BY orders_due WHERE account = ? AND effective_ms < ? "
+            "AND state = 'rated' ORDER BY effective_ms, box, epoch, seq"
         )
         return list(self._all(_order, sql, account, before_ms))
 
@@ -288,13 +296,19 @@ class SqlBillingTx(SqlBooksTx, SqlForgettingTx, SqlListsTx, SqlFleetTx):
         )
         return {OrderState(state): (n, cents) for state, n, cents in self._db.execute(sql)}
 
-    def orders_since(self, account: str, from_ms: int) -> tuple[int, int]:
+    def paid_orders_since(self, account: str, from_ms: int, most: int) -> int:
         sql = (
-            "SELECT count(*), coalesce(sum(price_cents - credit_cents), 0) FROM orders "
+            "SELECT count(*) FROM (SELECT 1 FROM orders INDEXED BY orders_by_account WHERE account = ? "
+            "AND effective_ms >= ? AND state IN ('rated', 'billed') LIMIT ?) AS paid"
+        )
+        return self._one(int, sql, account, from_ms, most) or 0
+
+    def spent_since(self, account: str, from_ms: int) -> int:
+        sql = (
+            "SELECT coalesce(sum(price_cents - credit_cents), 0) FROM orders "
             "WHERE account = ? AND effective_ms >= ? AND state IN ('rated', 'billed')"
         )
-        counted = self._one(lambda n, cents: (int(n), int(cents)), sql, account, from_ms)
-        return counted or (0, 0)
+        return self._one(int, sql, account, from_ms) or 0
 
     def add_annex(self, row: AnnexRow) -> None:
         self._insert("annex", _ANNEX, values_of(row))

@@ -130,7 +130,12 @@ def look_at_orders(look):
         look.neighbours(order.box, order.epoch, order.seq), look.order(order.box, order.epoch, order.seq)
         look.link(order.box, order.epoch, order.seq)
     for account in ("acc-1", "acc-2", "nobody"):
-        look.orders_of(account), look.orders_since(account, 0), look.due_orders(account, LATE)
+        (
+            look.orders_of(account),
+            look.paid_orders_since(account, 0, 2),
+            look.spent_since(account, 0),
+            look.due_orders(account, LATE),
+        )
         look.promotion_uses(account, "autumn"), look.annexes_of(account), look.boxes_of(account)
         look.open_window(account, "film-1", 0, LATE), look.signed_deliveries(account)
         for table in ("orders", "entries", "invoices", "accounts", "boxes", "audit"):
