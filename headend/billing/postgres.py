@@ -31,7 +31,11 @@ WEEKLY = ("reporting", "grants")
 """Tables of which every week has a part of its own, which is dropped when the week is forgotten."""
 SCHEMA = Schema(
     "billing",
-    (Migration("tables", (files("headend.billing") / "tables.sql").read_text()), SEALED_KEYS),
+    (
+        Migration("tables", (files("headend.billing") / "tables.sql").read_text()),
+        SEALED_KEYS,
+        Migration("counted_agents", (files("headend.billing") / "agents.sql").read_text()),
+    ),
     WEEKLY,
 )
 _ENTRY = ", ".join(Entry.__struct_fields__)

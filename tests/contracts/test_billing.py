@@ -145,7 +145,16 @@ def look_at_orders(look):
 
 def look_at_the_rest(look):
     look.accounts(), look.accounts_with_boxes(), look.chain_ends(), look.gaps(), look.catalogue()
-    look.catalogue_version(), look.agents(), look.alarm_kinds(), look.audit_chain(), look.tally()
+    (
+        look.catalogue_version(),
+        look.agents(),
+        look.recount_agents(),
+        look.bound_boxes(),
+        look.silent_since(NOW_MS),
+        look.alarm_kinds(),
+        look.audit_chain(),
+        look.tally(),
+    )
     for box in look.boxes():
         look.box(box.box), look.sighting(box.box), look.epochs_of(box.box), look.bindings(box.box)
         (

@@ -8,7 +8,9 @@ import pytest
 
 from headend.billing import charging, orders
 from headend.billing.invoices import raise_month
+from headend.billing.pages.boxes import heard_within
 from headend.billing.rows import OrderState
+from headend.billing.sql import SqlBillingTx
 from shared.weeks import Month
 from tests import engines
 from tests.builders import DAY, HOUR, NOW_MS, offer
@@ -136,6 +138,39 @@ def test_the_bill_of_a_month_is_found_however_many_bills_there_are(store, box):
             )
     assert bill_of(store.read()) == bill.number
     assert steps(store, bill_of) == few
+
+
+@pytest.mark.sqlite(why="counts the steps of its machine")
+def test_the_fleet_is_counted_without_reading_the_boxes_that_are_well(store, box):
+    store.write(lambda tx: tx.hear(box.box, "1.4.0", NOW_MS + DAY))
+
+    def counted(look: Any) -> list[object]:
+        return [look.bound_boxes(), look.agents(), heard_within(look, 48, look.bound_boxes(), NOW_MS + DAY)]
+
+    few = steps(store, counted)
+    with engines.raw(engines.where(store)) as db:
+        db.execute(
+            "WITH RECURSIVE more(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM more WHERE n < 299) INSERT INTO "
+            "sightings (box, bound, heard_ms, agent) SELECT box || n, 1, heard_ms, agent FROM sightings "
+            "CROSS JOIN more"
+        )
+    assert counted(store.read()) == [301, [("1.4.0", 301)], 301]
+    assert steps(store, counted) == few
+
+
+@pytest.mark.sqlite(why="its triggers")
+def test_a_sign_of_life_that_says_nothing_new_counts_nothing_anew(store, box):
+    store.write(lambda tx: tx.hear(box.box, "1.4.0", NOW_MS + HOUR))
+
+    def changed(agent: str) -> int:
+        def hear(db: Any) -> int:
+            before = db.total_changes  # of triggers too
+            SqlBillingTx(db, store.storage).hear(box.box, agent, NOW_MS + DAY)
+            return db.total_changes - before
+
+        return store.storage.write(hear)
+
+    assert (changed("1.4.0"), changed(""), changed("1.5.0")) == (1, 1, 3)
 
 
 def test_an_offer_is_read_from_the_database_once(store):
