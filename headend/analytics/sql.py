@@ -30,6 +30,7 @@ from headend.kit.shelf import Shelf
 from shared.weeks import Week
 
 T = TypeVar("T")
+_SPENT = "SELECT week, measure, rho_micro FROM budget"
 
 
 class SqlDesk:
@@ -80,8 +81,17 @@ class SqlDesk:
 
     def spendings(self) -> list[Spending]:
         """The whole budget ledger."""
-        rows = self._connection.execute("SELECT * FROM budget ORDER BY week, measure")
-        return [Spending(Week.parse(row["week"]), row["measure"], row["rho_micro"]) for row in rows]
+        return _spendings(self._connection.execute(f"{_SPENT} ORDER BY week, measure"))
+
+    def spendings_between(self, first: Week, last: Week) -> list[Spending]:
+        """The lines of some weeks; the names of weeks are in the order of the weeks."""
+        sql = f"{_SPENT} WHERE week >= ? AND week <= ? ORDER BY week, measure"
+        return _spendings(self._connection.execute(sql, (str(first), str(last))))
+
+    def spent_micro(self) -> int:
+        """What the whole budget ledger comes to."""
+        row = self._connection.execute("SELECT coalesce(sum(rho_micro), 0) FROM budget").fetchone()
+        return int(row[0])
 
     def release(self, week: Week) -> StoredRelease | None:
         """The week's release."""
@@ -263,6 +273,15 @@ class SqlStore(ABC):
 
     def _desk(self, connection: Connection | None = None) -> SqlDesk:
         return SqlDesk(connection or self.storage.read())
+
+
+def _spendings(rows: Iterable[Any]) -> list[Spending]:
+    weeks: dict[str, Week] = {}
+    found = []
+    for name, measure, rho_micro in rows:
+        week = weeks.get(name) or weeks.setdefault(name, Week.parse(name))
+        found.append(Spending(week, measure, rho_micro))
+    return found
 
 
 def _directory(row: Any) -> StoredDirectory:  # noqa: ANN401 (a row of the driver)

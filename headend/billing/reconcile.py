@@ -116,7 +116,7 @@ def reconcile(tx: BillingTx) -> Reconciliation:
 
 
 def recounted(tx: BillingTx) -> list[str]:
-    """What the running sums say otherwise than a recount of orders, entries and boxes; empty if they agree."""
+    """What the running sums say otherwise than a recount of all that they add up; empty if they agree."""
     kept, counted = tx.ledger_totals(1, None), tx.recount_ledger()
     faults = [
         f"{name}: {kept[name]} cents kept, {counted[name]} counted"
