@@ -185,12 +185,10 @@ def contents(connection) -> dict[str, list[tuple[object, ...]]]:
 
 
 def dump(place: Place) -> str:
-    """Everything that stands in a database, as text: bytes as hex too."""
+    """Everything that stands in a database, as text, a row a line."""
     with raw(place) as connection:
         found = contents(connection)
-    lines = [f"{table}: {row!r}" for table, rows in found.items() for row in rows]
-    held = {value for rows in found.values() for row in rows for value in row if isinstance(value, bytes)}
-    return "\n".join([*lines, *sorted(value.decode("latin-1") for value in held)])
+    return "\n".join(f"{table}: {row!r}" for table, rows in found.items() for row in rows)
 
 
 def unguard(connection, *only: str) -> None:
@@ -232,7 +230,9 @@ def on_disk(place: Place) -> bytes:
     rows that can be read are taken for the bytes.
     """
     if is_url(place):
-        return dump(place).encode("utf-8", "surrogateescape")
+        with raw(place) as connection:
+            values = [value for rows in contents(connection).values() for row in rows for value in row]
+        return b"\n".join(one if isinstance(one, bytes) else str(one).encode() for one in values)
     path = Path(place)
     with raw(path) as connection:
         assert connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0, "somebody reads"

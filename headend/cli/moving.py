@@ -36,7 +36,7 @@ def migrate(
         return
     if to is None:
         raise click.UsageError("--to says where")
-    targets = move.targets_of(to, sides or ALL_SIDES)
+    targets = move.targets_of(to, sides or installation.sides)
     order = move.Order(targets, secrets.token_hex(16), chunk)
     found = move.move(installation, order, _tell)
     if as_json:

@@ -14,7 +14,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -145,13 +145,52 @@ class _Held:
         self._free.append(self.look)
 
 
-class PostgresTransaction(PostgresConnection):
-    """One transaction of a group of works; what is put off is done at its end."""
+class _Sent:
+    """The rows of a statement that was sent without waiting; whoever asks for them waits."""
 
-    def __init__(self, raw: psycopg.Connection[Any], *, alone: bool) -> None:
+    def __init__(self, cursor: psycopg.Cursor[Any], pipeline: psycopg.Pipeline) -> None:
+        self._cursor, self._pipeline = cursor, pipeline
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows were changed."""
+        self._pipeline.sync()
+        return self._cursor.rowcount
+
+    def fetchone(self) -> Any:  # noqa: ANN401 (a row of the driver)
+        """The next row, or None."""
+        return self._cursor.fetchone()
+
+    def fetchall(self) -> list[Any]:
+        """All rows that are left."""
+        return self._cursor.fetchall()
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._cursor)
+
+
+class PostgresTransaction(PostgresConnection):
+    """One transaction of a group of works; what is put off is done at its end.
+
+    With a pipeline a statement is sent without waiting for the one before, and what fails is told by a later
+    one, at the latest at the end of the transaction.
+    """
+
+    def __init__(
+        self, raw: psycopg.Connection[Any], *, alone: bool, pipeline: psycopg.Pipeline | None = None
+    ) -> None:
         super().__init__(raw)
         self.alone = alone
+        self.pipeline = pipeline
         self._put_off: dict[str, tuple[Settle, list[Any]]] = {}
+
+    def execute(self, sql: str, values: Sequence[Any] = (), /) -> Found:
+        """Run one statement, or send it."""
+        found = super().execute(sql, values)
+        if self.pipeline is None:
+            return found
+        assert isinstance(found, psycopg.Cursor)  # noqa: S101 (the driver's own)
+        return _Sent(found, self.pipeline)
 
     def later(self, what: str, item: object, settle: Settle) -> None:
         """Put `item` off to the end of the transaction, where `settle` is called once with all of `what`."""
@@ -245,19 +284,49 @@ class PostgresStorage:
             return error
 
     def _commit(self, group: list[Work], *, alone: bool) -> list[Done | Exception]:
-        raw = self._writer(alone=alone)
-        lock = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
-        raw.execute(f"BEGIN; SELECT {lock}({LOCKS}, {WRITES})")
+        """Do a group swiftly, hoping that nothing fails; if something does, with a savepoint for each."""
+        if alone and len(group) > 1:
+            return self._carefully(group, alone=alone)
+        try:
+            return self._swiftly(group, alone=alone)
+        except psycopg.OperationalError:
+            raise
+        except Exception as error:  # noqa: BLE001 (whatever it is, it reaches the one whose it is)
+            return [error] if len(group) == 1 else self._carefully(group, alone=alone)
+
+    def _swiftly(self, group: list[Work], *, alone: bool) -> list[Done | Exception]:
+        raw = self._begun(alone=alone)
+        try:
+            with ExitStack() as opened:
+                # A pooler has to see where each statement ends; work that is alone may stream.
+                piped = not alone and raw.prepare_threshold is not None
+                pipeline = opened.enter_context(raw.pipeline()) if piped else None
+                transaction = PostgresTransaction(raw, alone=alone, pipeline=pipeline)
+                done: list[Done | Exception] = [Done(work(transaction)) for work in group]
+                transaction.settle()
+        except BaseException:
+            _roll_back(raw)
+            raise
+        self._end(raw, alone=alone)
+        return done
+
+    def _carefully(self, group: list[Work], *, alone: bool) -> list[Done | Exception]:
+        raw = self._begun(alone=alone)
         try:
             transaction = PostgresTransaction(raw, alone=alone)
             done = [transaction.do(work) for work in group]
             transaction.settle()
         except BaseException:
-            if not raw.closed:
-                raw.execute("ROLLBACK")
+            _roll_back(raw)
             raise
         self._end(raw, alone=alone)
         return done
+
+    def _begun(self, *, alone: bool) -> psycopg.Connection[Any]:
+        raw = self._writer(alone=alone)
+        lock = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
+        raw.execute(f"BEGIN; SELECT {lock}({LOCKS}, {WRITES})")
+        return raw
 
     def _end(self, raw: psycopg.Connection[Any], *, alone: bool) -> None:
         """Commit; whether it happened cannot be known if the connection breaks now, so nothing is repeated.
@@ -303,6 +372,10 @@ class PostgresStorage:
     def stream(self, connection: Connection, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
         """The rows of a question as they are read; a look reads them over a connection of their own."""
         said = spelled(sql, bare=not values)
+        if isinstance(connection, PostgresTransaction) and connection.pipeline is not None:
+            # No cursor of the server's in a pipeline; work beside that of others has little to read.
+            yield from connection.raw.cursor(row_factory=tuple_row).execute(said.text, said.bind(values))
+            return
         if isinstance(connection, PostgresTransaction):
             yield from _streamed(connection.raw, said.text, said.bind(values))
             return
@@ -341,6 +414,11 @@ class PostgresStorage:
         with self._lock:
             for look in self._looks:
                 look.raw.close()
+
+
+def _roll_back(raw: psycopg.Connection[Any]) -> None:
+    if not raw.closed:
+        raw.execute("ROLLBACK")
 
 
 def _asked(line: Together[Work, Done], work: Callable[[Connection], T]) -> T:

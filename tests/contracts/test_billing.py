@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-import pytest
-
 from headend.billing.documents.document import Seller
 from headend.billing.engines import open_store
 from headend.billing.fleet import ChosenBoxes
@@ -216,14 +214,13 @@ def ask_everything(store):
     store.sweep()
 
 
-@pytest.fixture(scope="module")
-def life(tmp_path_factory):
-    lived = RecordedLife(tmp_path_factory.mktemp("life"), lambda *_: None)
+def play(folder):
+    """The year, with every call written down; the store is still open."""
+    lived = RecordedLife(folder, lambda *_: None)
     lived.run()
     store = lived.opened()
     ask_everything(store)
-    yield store
-    store.close()
+    return store
 
 
 def test_the_life_asks_everything_that_billings_store_promises(life):

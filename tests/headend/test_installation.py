@@ -69,6 +69,30 @@ def test_an_installation_is_not_made_over_another(tmp_path):
         Installation.create(tmp_path / "a", settings())
 
 
+def test_databases_are_written_into_the_settings_beside_what_stands_there(tmp_path):
+    made = Installation.create(tmp_path / "a", settings())
+    path = tmp_path / "a" / SETTINGS
+    path.write_text("# by hand\n" + path.read_text())
+    made.place_at({"console": "postgresql://one/console"})
+    again = Installation(tmp_path / "a").place_at(
+        {"billing": "postgresql://one/billing", "console": "postgresql://two/console"}
+    )
+    assert again.settings == settings(
+        databases={"billing": "postgresql://one/billing", "console": "postgresql://two/console"}
+    )
+    assert path.read_text().startswith("# by hand\n")
+
+
+def test_settings_that_cannot_be_added_to_stay_as_they_are(tmp_path):
+    made = Installation.create(tmp_path / "a", settings(databases={"billing": "postgresql://one/billing"}))
+    path = tmp_path / "a" / SETTINGS
+    odd = path.read_text().replace("[databases]", "[databases] # ours")
+    path.write_text(odd)
+    with pytest.raises(InstallationError, match="by hand"):
+        made.place_at({"console": "postgresql://one/console"})
+    assert path.read_text() == odd
+
+
 def test_one_process_holds_the_installation(tmp_path):
     made = Installation.create(tmp_path / "a", settings())
     held = made.lock()

@@ -255,8 +255,7 @@ PROGRAM = textwrap.dedent(
     from pathlib import Path
     from datetime import datetime
     from headend.analytics import release as room
-    from tests import engines
-from tests.headend.analytics.builders import WEEK, closed, make_town
+    from tests.headend.analytics.builders import WEEK, closed, make_town
     place = sys.argv[3]
     town = make_town(Path(sys.argv[1]), database=place if "://" in place else Path(place))
     town.clock.advance_to(closed())
