@@ -30,6 +30,8 @@ from headend.kit.shelf import Shelf
 from shared.weeks import Week
 
 T = TypeVar("T")
+AT_A_TIME = 20_000
+"""Nonces that are forgotten in one transaction: some milliseconds, in which fragments wait."""
 _SPENT = "SELECT week, measure, rho_micro FROM budget"
 
 
@@ -125,9 +127,15 @@ class SqlDesk:
         """Forget the week's exact sums."""
         self._connection.execute("DELETE FROM counters WHERE week = ?", (str(week),))
 
-    def drop_nonces(self, week: Week) -> None:
-        """Forget which tokens of the week were spent."""
-        self._connection.execute("DELETE FROM spent WHERE week = ?", (str(week),))
+    def drop_nonces(self, week: Week, limit: int) -> bool:
+        """Forget which tokens of the week were spent, `limit` of them; whether more are left."""
+        place = "SELECT nonce FROM spent WHERE week = ? ORDER BY nonce LIMIT 1 OFFSET ?"
+        beyond = self._connection.execute(place, (str(week), limit)).fetchone()
+        if beyond is None:
+            self._connection.execute("DELETE FROM spent WHERE week = ?", (str(week),))
+            return False
+        self._connection.execute("DELETE FROM spent WHERE week = ? AND nonce < ?", (str(week), beyond[0]))
+        return True
 
     def _one(self, question: str, week: Week) -> Any:  # noqa: ANN401 (a row of the driver, or None)
         return self._connection.execute(question, (str(week),)).fetchone()
@@ -257,7 +265,8 @@ class SqlStore(ABC):
 
     def forget(self, week: Week, now_ms: int) -> None:
         """Delete a final week's counters and nonces."""
-        self.storage.write(lambda connection: _forget(self._desk(connection), week, now_ms))
+        while self.storage.write(lambda connection: _forget(self._desk(connection), week, now_ms)):
+            continue
 
     @abstractmethod
     def shelf(self, folder: Path) -> Shelf:
@@ -381,9 +390,12 @@ def _add_disclosure(connection: Connection, one: Disclosure) -> None:
     )
 
 
-def _forget(desk: SqlDesk, week: Week, now_ms: int) -> None:
+def _forget(desk: SqlDesk, week: Week, now_ms: int) -> bool:
+    """Forget some of a week, so that fragments need not wait for all of it; whether more is left."""
     if desk.state(week) in {None, WeekState.OPEN}:
         raise WeekNotDoneError(f"week {week} is not done yet")
     desk.drop_counters(week)
-    desk.drop_nonces(week)
+    if desk.drop_nonces(week, AT_A_TIME):
+        return True
     desk.record_done("prune", week, now_ms)
+    return False

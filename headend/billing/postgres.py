@@ -5,7 +5,7 @@ end of a box's chain, the account that an order is for, the reporting box that a
 the ledger and of the audit are taken when the transaction ends.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from importlib.resources import files
 from pathlib import Path
@@ -129,9 +129,9 @@ class PostgresBillingTx(SqlBillingTx):
         self._open(week)
         super().put_directory(week, envelope)
 
-    def draw_reporting(self, week: str, account: str, box: str) -> None:
+    def draw_reporting(self, week: str, drawn: Mapping[str, str]) -> None:
         self._open(week)
-        super().draw_reporting(week, account, box)
+        super().draw_reporting(week, drawn)
 
     def add_grant(self, week: str, account: str, measure: str, request_hash: str, response: bytes) -> None:
         self._open(week)
@@ -142,10 +142,11 @@ class PostgresBillingTx(SqlBillingTx):
         if isinstance(engine, PostgresStorage):
             engine.weeks.open(self._db, WEEKLY, week)
 
-    def forget_tokens(self, week: str) -> None:
+    def forget_tokens(self, week: str, limit: int) -> bool:  # noqa: ARG002 (a part goes as a whole)
         engine = self._engine
         if isinstance(engine, PostgresStorage):
             engine.weeks.drop(self._db, WEEKLY, week)
+        return False
 
 
 class PostgresBilling:

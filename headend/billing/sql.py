@@ -1,6 +1,6 @@
 """Billing's transactions in SQL; see headend.billing.store for what each method means."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
@@ -132,8 +132,27 @@ class SqlBillingTx(SqlBooksTx, SqlForgettingTx, SqlListsTx, SqlFleetTx):
 
     def accounts_with_boxes(self) -> Iterator[tuple[AccountId, tuple[BoxId, ...]]]:
         sql = "SELECT account, box FROM boxes WHERE released_ms IS NULL ORDER BY account, box"
-        for account, rows in groupby(self._stream(sql), key=itemgetter(0)):
-            yield AccountId(account), tuple(BoxId(box) for _, box in rows)
+        return _by_account(self._stream(sql))
+
+    def some_with_boxes(self, after: str, limit: int) -> list[tuple[AccountId, tuple[BoxId, ...]]]:
+        # As many boxes and one hold as many accounts at the most; of the last one there may be more.
+        bound = "SELECT account, box FROM boxes INDEXED BY boxes_by_account WHERE released_ms IS NULL"
+        sql = f"{bound} AND account > ? ORDER BY account LIMIT ?"
+        rows = self._db.execute(sql, (after, limit)).fetchall()
+        if not rows:
+            return []
+        last = rows[-1][0]
+        rest = self._db.execute(f"{bound} AND account = ?", (last,)).fetchall()
+        whole = [(account, box) for account, box in rows if account != last] + [tuple(row) for row in rest]
+        return list(_by_account(sorted(whole)))
+
+    def boxes_by_area(self) -> list[tuple[str, int]]:
+        sql = (
+            "SELECT postal_area, sum(n) FROM accounts JOIN (SELECT account, count(*) AS n FROM boxes "
+            "WHERE released_ms IS NULL GROUP BY account) AS held USING (account) "
+            "GROUP BY postal_area ORDER BY postal_area"
+        )
+        return list(self._all(lambda area, n: (area, int(n)), sql))
 
     # --- chain
     def chain_end(self, box: str, epoch: int) -> ChainEnd | None:
@@ -327,10 +346,10 @@ class SqlBillingTx(SqlBooksTx, SqlForgettingTx, SqlListsTx, SqlFleetTx):
         return self._one(AnnexRow, sql, account, offer, until_ms, from_ms)
 
     # --- tokens
-    def draw_reporting(self, week: str, account: str, box: str) -> None:
-        self._db.execute(
+    def draw_reporting(self, week: str, drawn: Mapping[str, str]) -> None:
+        self._db.executemany(
             "INSERT INTO reporting (week, account, box) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-            (week, account, box),
+            [(week, account, box) for account, box in drawn.items()],
         )
 
     def reporting_box(self, week: str, account: str) -> BoxId | None:
@@ -357,9 +376,17 @@ class SqlBillingTx(SqlBooksTx, SqlForgettingTx, SqlListsTx, SqlFleetTx):
         )
         return drawn, asked, dict(by_measure.fetchall())
 
-    def forget_tokens(self, week: str) -> None:
-        self._db.execute("DELETE FROM reporting WHERE week = ?", (week,))
-        self._db.execute("DELETE FROM grants WHERE week = ?", (week,))
+    def forget_tokens(self, week: str, limit: int) -> bool:
+        more = False
+        for table in ("reporting", "grants"):
+            place = f"SELECT account FROM {table} WHERE week = ? ORDER BY account LIMIT 1 OFFSET ?"
+            beyond = self._one(str, place, week, limit)
+            until, values = ("", (week,)) if beyond is None else (" AND account < ?", (week, beyond))
+            deleted = self._db.execute(f"DELETE FROM {table} WHERE week = ?{until}", values).rowcount
+            if beyond is not None and not deleted:  # one account has more than that
+                self._db.execute(f"DELETE FROM {table} WHERE week = ? AND account = ?", (week, beyond))
+            more = more or beyond is not None
+        return more
 
     # --- the rest
     def put_directory(self, week: str, envelope: bytes) -> None:
@@ -415,6 +442,11 @@ class SqlBillingTx(SqlBooksTx, SqlForgettingTx, SqlListsTx, SqlFleetTx):
     def last_run(self, job: str) -> Run | None:
         sql = "SELECT slot, done_ms FROM job_runs WHERE job = ? ORDER BY slot DESC LIMIT 1"
         return self._one(Run, sql, job)
+
+
+def _by_account(rows: Iterable[Any]) -> Iterator[tuple[AccountId, tuple[BoxId, ...]]]:
+    for account, held in groupby(rows, key=itemgetter(0)):
+        yield AccountId(account), tuple(BoxId(box) for _, box in held)
 
 
 def _order(*row: Any) -> OrderRow:  # noqa: ANN401 (columns of the driver)

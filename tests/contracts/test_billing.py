@@ -59,7 +59,7 @@ def write_the_rest(tx):
     tx.put_directory(WEEK, b"directory")
     tx.put_directory(WEEK, b"another")
     for account, box in (("acc-1", "bx-1"), ("acc-2", "bx-2"), ("acc-1", "bx-3")):
-        tx.draw_reporting(WEEK, account, box)
+        tx.draw_reporting(WEEK, {account: box})
     tx.add_grant(WEEK, "acc-1", "genre", "r" * 64, b"signed")
     tx.add_grant(WEEK, "acc-1", "genre", "s" * 64, b"signed too")
     tx.add_verification(Verification(1, NOW_MS, "erin", "ok", ""))
@@ -142,7 +142,15 @@ def look_at_orders(look):
 
 
 def look_at_the_rest(look):
-    look.accounts(), look.accounts_with_boxes(), look.chain_ends(), look.gaps(), look.catalogue()
+    (
+        look.accounts(),
+        look.accounts_with_boxes(),
+        look.some_with_boxes("", 2),
+        look.boxes_by_area(),
+        look.chain_ends(),
+        look.gaps(),
+        look.catalogue(),
+    )
     (
         look.catalogue_version(),
         look.agents(),
@@ -196,7 +204,7 @@ def forget_all(tx):
     for _, order in tx.old_outcomes(LATE, 0, 100):
         tx.empty_order(order, LATE)
     tx.forget_alarms(LATE, 100), tx.forget_requests(LATE, 100), tx.forget_codes(LATE, 100)
-    tx.forget_tokens(WEEK)
+    tx.forget_tokens(WEEK, 10)
 
 
 def ask_everything(store):
