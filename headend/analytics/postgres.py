@@ -54,9 +54,10 @@ class PostgresDesk(SqlDesk):
         """Forget the week's exact sums: the file that held them is removed."""
         self._weeks.drop(self._connection, ("counters",), str(week))
 
-    def drop_nonces(self, week: Week) -> None:
+    def drop_nonces(self, week: Week, limit: int) -> bool:  # noqa: ARG002 (a part goes as a whole)
         """Forget which tokens of the week were spent, likewise."""
         self._weeks.drop(self._connection, ("spent",), str(week))
+        return False
 
 
 class PostgresStore(SqlStore):

@@ -174,6 +174,14 @@ class ReleaseDesk(Protocol):
         """The whole budget ledger."""
         ...
 
+    def spendings_between(self, first: Week, last: Week) -> list[Spending]:
+        """The lines of the budget ledger of some weeks, both included."""
+        ...
+
+    def spent_micro(self) -> int:
+        """What the whole budget ledger comes to, in millionths."""
+        ...
+
     def release(self, week: Week) -> StoredRelease | None:
         """The week's release."""
         ...

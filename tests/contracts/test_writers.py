@@ -279,17 +279,17 @@ def test_a_week_s_parts_appear_with_its_directory_and_are_dropped_when_it_is_for
 
 def test_who_reported_and_what_was_signed_has_a_part_a_week_that_is_dropped(nodes):
     week, place = "2026-W41", engines.where(nodes[0])
-    nodes[0].write(lambda tx: tx.draw_reporting(week, "acc-1", "bx"))
+    nodes[0].write(lambda tx: tx.draw_reporting(week, {"acc-1": "bx"}))
     nodes[1].write_beside(lambda tx: tx.add_grant(week, "acc-1", "genre", "r", b"s"))
     assert parts(place) == {"reporting_2026_w41", "grants_2026_w41"}
-    nodes[0].write(lambda tx: tx.forget_tokens(week))
+    nodes[0].write(lambda tx: tx.forget_tokens(week, 1))
     assert parts(place) == set()
 
 
 def test_a_part_that_was_made_in_a_transaction_that_failed_is_made_again(nodes):
     def draw(tx, *, fails):
         for number in range(3):
-            tx.draw_reporting("2026-W41", f"acc-{number}", "bx")
+            tx.draw_reporting("2026-W41", {f"acc-{number}": "bx"})
         if fails:
             raise ZeroDivisionError
 
