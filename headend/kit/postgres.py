@@ -304,11 +304,11 @@ class PostgresStorage:
         """The rows of a question as they are read; a look reads them over a connection of their own."""
         said = spelled(sql, bare=not values)
         if isinstance(connection, PostgresTransaction):
-            yield from _streamed(connection.raw, said.text, said.bind(values))
+            yield from streamed(connection.raw, said.text, said.bind(values))
             return
         with connect(self.url) as raw:
             raw.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            yield from _streamed(raw, said.text, said.bind(values))
+            yield from streamed(raw, said.text, said.bind(values))
             raw.execute("COMMIT")
 
     # --- the rest
@@ -351,7 +351,8 @@ def _asked(line: Together[Work, Done], work: Callable[[Connection], T]) -> T:
     return result
 
 
-def _streamed(raw: psycopg.Connection[Any], text: str, values: Any) -> Iterator[Any]:  # noqa: ANN401
+def streamed(raw: psycopg.Connection[Any], text: str, values: Any) -> Iterator[Any]:  # noqa: ANN401
+    """The rows of a question as plain tuples, as they are read; within a transaction."""
     with raw.cursor(name="streamed", row_factory=tuple_row) as cursor:
         cursor.itersize = _STREAMED
         cursor.execute(text, values)
