@@ -29,7 +29,7 @@ _REACHED = (
     "AND datname <> current_database() AND has_database_privilege(datname, 'CONNECT') ORDER BY 1"
 )
 _USED = (
-    "SELECT (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'), "
+    "SELECT (SELECT sum(numbackends) FROM pg_stat_database), "
     "current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
 )
 # More dead rows than a busy hour leaves, where they outnumber the living.

@@ -44,6 +44,11 @@ CONNECT_SECONDS = 10
 _TRIES = 5
 _STREAMED = 2_000
 """Rows that are fetched at once of what is read without being held in memory."""
+_MEASURED = (
+    "SELECT pg_database_size(current_database()), "
+    "(SELECT sum(numbackends) FROM pg_stat_database), "
+    "current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
+)
 _AGAIN = (errors.SerializationFailure, errors.DeadlockDetected, errors.LockNotAvailable)
 
 
@@ -331,6 +336,15 @@ class PostgresStorage:
 
     def sweep(self) -> None:
         """Nothing to do: the server takes away what was deleted by itself (autovacuum)."""
+
+    def measured(self) -> list[tuple[str, float]]:
+        """The size of the database, and how many of the server's connections are taken, by whomever."""
+        size, taken, most = self.read().execute(_MEASURED).fetchone()
+        return [
+            ("headend_database_bytes", size),
+            ("headend_database_connections", taken),
+            ("headend_database_connections_limit", most),
+        ]
 
     def close(self) -> None:
         """Let the writers finish what is waiting, then let go of every connection."""
