@@ -78,6 +78,8 @@ def make(name: str, template: str = "template0") -> str:
                 sql.Identifier(name), sql.Identifier(template)
             )
         )
+        # As it should be everywhere, and so that whoever looks for doors of others finds those it has made.
+        admin.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
     _made.add(name)
     return database(name)
 
@@ -226,7 +228,7 @@ def cut(place: Place) -> None:
 def on_disk(place: Place) -> bytes:
     """Every byte of a database file and its log after the log has been emptied into it.
 
-    What a PostgreSQL server keeps in its files until it vacuums is told in docs/postgresql.md; there the
+    What a PostgreSQL server keeps in its files until it vacuums is told in docs/nodes.md; there the
     rows that can be read are taken for the bytes.
     """
     if is_url(place):

@@ -276,6 +276,10 @@ class SqlStore(ABC):
         """Whether this process may run jobs now."""
         return self.storage.turn()
 
+    def measured(self) -> list[tuple[str, float]]:
+        """What the database tells of itself."""
+        return self.storage.measured()
+
     def close(self) -> None:
         """Let go of the database."""
         self.storage.close()

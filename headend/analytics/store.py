@@ -333,6 +333,10 @@ class AnalyticsStore(Protocol):
         """Whether this process may run jobs now; see `Engine.turn`."""
         ...
 
+    def measured(self) -> list[tuple[str, float]]:
+        """What the database tells Prometheus of itself; see `Engine.measured`."""
+        ...
+
     def close(self) -> None:
         """Let go of the database."""
         ...

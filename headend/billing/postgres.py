@@ -177,5 +177,8 @@ class PostgresBilling:
     def sweep(self) -> None:
         self.storage.sweep()
 
+    def measured(self) -> list[tuple[str, float]]:
+        return self.storage.measured()
+
     def close(self) -> None:
         self.storage.close()

@@ -107,6 +107,7 @@ class BillingSide:
             downloads=[*offered.make_downloads(desk), *answering.downloads()],
             searches=[offered.SEARCH, SEARCH],
             tiles=lambda visit: [*tiles(desk, visit), *officer.tiles(visit)],
+            measured=self.store.measured,
             metrics=self._metrics,
             ready=self._ready,
             close=self.close,

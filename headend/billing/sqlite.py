@@ -43,5 +43,8 @@ class SqliteBilling:
     def sweep(self) -> None:
         self.storage.sweep()
 
+    def measured(self) -> list[tuple[str, float]]:
+        return self.storage.measured()
+
     def close(self) -> None:
         self.storage.close()

@@ -329,6 +329,10 @@ class BillingStore(Protocol):
         """Empty the database's log, which still holds what has been deleted since it was last emptied."""
         ...
 
+    def measured(self) -> list[tuple[str, float]]:
+        """What the database tells Prometheus of itself; see `Engine.measured`."""
+        ...
+
     def close(self) -> None:
         """Let go of the database."""
         ...

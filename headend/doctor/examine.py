@@ -4,9 +4,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from headend.doctor import books, files, keys, machine, sqlite, stamps, weeks
+from headend.doctor import books, files, keys, machine, postgres, sqlite, stamps, tables, weeks
 from headend.doctor.findings import Answer, Finding, Verdict, broken, warning
-from headend.doctor.patient import CannotLookError, Patient
+from headend.doctor.patient import CannotLookError, Look, Patient
 
 Check = Callable[[Patient], Answer]
 
@@ -50,12 +50,20 @@ OF_BOTH: dict[str, Check] = {"directory-key": keys.directory_key}
 """What needs billing's database and that of analytics."""
 
 
-def checks(sides: tuple[str, ...]) -> dict[str, Check]:
-    """The checks for these sides by name, in the order in which they are told.
+def open_database(patient: Patient, side: str) -> Look:
+    """A side's database, whichever engine it has.
 
-    Databases are SQLite files; for another engine its own checks stand in the place of `sqlite.checks`.
+    Raises:
+        CannotLookError: there is none, or it cannot be opened.
     """
-    found = ANYWHERE | sqlite.checks(sides)
+    opened = postgres.open_postgres if patient.on_postgres(side) else sqlite.open_sqlite
+    return opened(patient, side)
+
+
+def checks(sides: tuple[str, ...], on_postgres: tuple[str, ...] = ()) -> dict[str, Check]:
+    """The checks for these sides by name, in the order in which they are told."""
+    in_files = tuple(side for side in sides if side not in on_postgres)
+    found = ANYWHERE | sqlite.checks(in_files) | tables.checks(on_postgres)
     for side in sides:
         found |= {f"{side}.{name}": check for name, check in OF_A_SIDE[side].items()}
     return found | (OF_BOTH if {"billing", "analytics"} <= set(sides) else {})
@@ -63,9 +71,10 @@ def checks(sides: tuple[str, ...]) -> dict[str, Check]:
 
 def examine(folder: Path, sides: tuple[str, ...], *, thorough: bool = False) -> list[Finding]:
     """Look at an installation; changes nothing, and finds something to say of anything."""
-    patient = Patient(folder, sides, sqlite.open_sqlite, thorough=thorough)
+    patient = Patient(folder, sides, open_database, thorough=thorough)
+    on_postgres = tuple(filter(patient.on_postgres, sides))
     try:
-        return [_ask(name, check, patient) for name, check in checks(sides).items()]
+        return [_ask(name, check, patient) for name, check in checks(sides, on_postgres).items()]
     finally:
         patient.close()
 

@@ -99,6 +99,14 @@ class Engine(Desk, Streams, Protocol):
         """Let go of what was deleted, as far as the engine still keeps it."""
         ...
 
+    def measured(self) -> list[tuple[str, float]]:
+        """What it tells Prometheus of itself, by the names of families: its size, and what runs out.
+
+        Raises:
+            StorageError: the server is away.
+        """
+        ...
+
     def close(self) -> None:
         """Let the writer finish what is waiting, then let go of the database."""
         ...

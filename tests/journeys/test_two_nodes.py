@@ -27,23 +27,23 @@ pytestmark = pytest.mark.journey
 WEEK = Week(2026, 41)
 START = datetime(2026, 10, 2, 12, tzinfo=UTC)
 BOXES = 12
-FILMS = 600
-"""As many as a box can order in the time: each order is of another film, so each is paid."""
+FILMS = 250
+"""As many as a box can order in a test: each order is of another film, so each is paid."""
 
 
 class Line(threading.Thread):
     """One box that orders, one after another, at whichever node answers; each until it is acknowledged."""
 
-    def __init__(self, box, urls, at_ms):
+    def __init__(self, box, urls, at_ms, first):
         super().__init__()
-        self.box, self.urls, self.at_ms = box, urls, at_ms
+        self.box, self.urls, self.at_ms, self.first = box, urls, at_ms, first
         self.enough = threading.Event()
         self.acknowledged = 0
         self.refused: Counter = Counter()
 
     def run(self):
         with requests.Session() as http:
-            for number in range(FILMS):
+            for number in range(self.first, self.first + FILMS):
                 if self.enough.is_set():
                     return
                 self.order(http, self.box.order(f"film-{number}", at_ms=self.at_ms))
@@ -86,9 +86,9 @@ class Place:
         headend = open_headend(first)
         headend.jobs.run_due()
         store = headend.billing.store
-        films = [offer(f"film-{number}") for number in range(FILMS)]
+        films = [offer(f"film-{number}") for number in range(2 * FILMS)]
         store.write(lambda tx: publish_catalogue(tx, films, CATALOGUE_KEY, to_ms(START), []))
-        self.boxes = []
+        self.boxes, self.ordered = [], 0
         for number in range(BOXES):
             name = f"acc-{number}"
             store.write(lambda tx, name=name: tx.add_account(account(name)))
@@ -100,8 +100,9 @@ class Place:
             node.start()
 
     def lines(self):
-        urls = [node.url for node in self.nodes]
-        return [Line(box, urls, to_ms(START)) for box in self.boxes]
+        urls, first = [node.url for node in self.nodes], self.ordered
+        self.ordered += FILMS
+        return [Line(box, urls, to_ms(START), first) for box in self.boxes]
 
     def stop(self):
         for node in self.nodes:
@@ -113,9 +114,9 @@ class Place:
             return look.execute(sql.encode()).fetchall()
 
 
-@pytest.fixture
-def town_of_two(tmp_path):
-    made = Place(tmp_path)
+@pytest.fixture(scope="module")
+def town_of_two(tmp_path_factory):
+    made = Place(tmp_path_factory.mktemp("two"))
     yield made
     made.stop()
 
