@@ -9,7 +9,7 @@ to run on, and what is measured then is the machine. So each round is also playe
 the same small part of a core, one node or two, and the rest is enough for the others. That tells how the
 software grows; a node is stopped by its quota whatever locks it holds, as by that of a control group.
 
-    python -m benchmarks.nodes [--rounds 3] [--part 0.2] [--calm] [--waits] [--sizes] [--json FILE]
+    python -m benchmarks.nodes [--rounds 4] [--part 0.2] [--calm] [--waits] [--sizes] [--json FILE]
 
 NODES_FOLDER says where the server's files are (usually in memory, where a sync costs nothing).
 """
@@ -34,9 +34,9 @@ from tests.load.fleet import enrol
 from tests.load.serving import serving
 
 GOAL = 1.4
-SENT = {"order": 800, "batch": 10, "fragment": 1_600}
+SENT = {"order": 500, "batch": 5, "fragment": 1_000}
 """How many requests of each kind are sent in a round."""
-BATCH_BOXES = 200
+BATCH_BOXES = 100
 CALM, CALM_S = 0.7, 10.0
 
 
@@ -139,7 +139,7 @@ def _sizes(database: Database, side: str) -> dict[str, tuple[int, int, int]]:
 def main() -> int:
     """Measure; 1 if a goal is missed, something was deadlocked, or something acknowledged is missing."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.nodes", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--part", type=float, default=0.2, help="of a core for each node, in the second half")
     parser.add_argument("--kinds", nargs="*", choices=list(SENT), default=list(SENT))
     parser.add_argument("--calm", action="store_true", help="latencies at 70 %% of one node's rate too")
@@ -155,8 +155,7 @@ def main() -> int:
         deadlocks = database.deadlocks()
         sizes = {side: _sizes(database, side) for side in SIDES} if asked.sizes else {}
     if waits is not None:
-        for (what, query), times in waits.seen.most_common(25):
-            print(f"  {times / waits.looks:6.3f} {what:28} {' '.join(query.split())}")
+        waits.tell()
     print(f"deadlocks {deadlocks}\n{told(books[0])}")
     scaled = [pair for pair in pairs if pair.part]
     for pair in scaled:

@@ -29,6 +29,7 @@ SETTINGS = {
 }
 """What a server would have; a checkpoint belongs to no round."""
 SAMPLED_S = 0.05
+MOST_TOLD = 12
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,18 @@ class Waits:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
+
+    def tell(self) -> None:
+        """Print what was seen, by what is waited for, and the statements seen most often."""
+        whole = self.seen.total()
+        by_what: Counter[str] = Counter()
+        for (what, _), times in self.seen.items():
+            by_what[what] += times
+        print(f"\nwriters in a transaction, {whole:,} times seen in {self.looks:,} looks")
+        for what, times in by_what.most_common():
+            print(f"  {times / whole:7.2%} {what}")
+        for (what, query), times in self.seen.most_common(MOST_TOLD):
+            print(f"  {times / whole:7.2%} {what}: {' '.join(query.split())}")
 
     def _watch(self) -> None:
         with psycopg.connect(self._url, autocommit=True) as look:
