@@ -38,6 +38,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from headend.analytics.intake import OpenWeek, check, open_week
 from headend.app import open_headend
 from headend.installation import Installation, Settings
+from headend.kit.shelf import Shelf
 from shared.anonymous import (
     FRAGMENT_AUTHORITY,
     FRAGMENT_PATH,
@@ -90,8 +91,8 @@ class Sealed:
     context: ClientContext
 
 
-def install(folder: Path, week: Week) -> Installation:
-    """A new installation in `folder` whose first week that is."""
+def install(folder: Path, week: Week, databases: dict[str, str] | None = None) -> Installation:
+    """A new installation in `folder` whose first week that is, in files or on the databases named."""
     settings = Settings(
         issuer=ISSUER,
         zone="Europe/Amsterdam",
@@ -102,6 +103,7 @@ def install(folder: Path, week: Week) -> Installation:
         clock="",
         regions=(),
         areas={},
+        databases=databases or {},
     )
     return Installation.create(folder / "headend", settings)
 
@@ -124,15 +126,17 @@ class Mint:
     def __init__(self, installation: Installation, week: OpenWeek) -> None:
         self._week = week.week
         self._config = KeyConfig.decode(week.gateway.config.encode())
+        headend = open_headend(installation)
+        assert headend.billing is not None  # noqa: S101 (all sides were opened)
+        shelf = headend.billing.store.shelf(installation.keys_of("billing"))
         self._keys = {
-            measure.name: self._key(installation, measure.name, week.week)
-            for measure in profile("small").measures
+            measure.name: self._key(shelf, measure.name, week.week) for measure in profile("small").measures
         }
+        headend.close()
 
     @staticmethod
-    def _key(installation: Installation, measure: str, week: Week) -> RSAPrivateKey:
-        pem = (installation.keys_of("billing") / f"token-{week}-{measure}.pem").read_bytes()
-        key = load_pem_private_key(pem, password=None)
+    def _key(shelf: Shelf, measure: str, week: Week) -> RSAPrivateKey:
+        key = load_pem_private_key(shelf.get(f"token-{week}-{measure}.pem") or b"", password=None)
         assert isinstance(key, RSAPrivateKey)  # noqa: S101 (token keys are)
         return key
 

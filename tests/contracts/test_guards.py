@@ -130,3 +130,28 @@ def test_an_entry_that_leaves_a_gap_breaks_the_chain_or_the_balance_is_refused(f
             connection.execute(ENTRY.format(**{**right, **wrong}))
         connection.execute(ENTRY.format(**right))
         assert connection.execute("SELECT count(*), max(entry) FROM entries").fetchone() == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"entry": 5}, {"entry": 3, "prev": "second", "own": "third again"}, {"prev": "second"}],
+    ids=["gap", "twice", "chain"],
+)
+def test_entries_that_come_together_follow_each_other_or_are_all_refused(fresh, wrong):
+    rows = [
+        {"entry": number, "ref": f"r{number}", "cents": 5, "prev": prev, "own": own}
+        for number, prev, own in ((2, "first", "second"), (3, "second", "third"), (4, "third", "fourth"))
+    ]
+    with engines.raw(fresh("billing")) as connection:
+        connection.execute(ENTRY.format(entry=1, ref="r1", cents=5, prev="0", own="first"))
+        with pytest.raises(engines.REFUSED):
+            connection.execute(_together([*rows[:2], rows[2] | wrong]))
+        assert connection.execute("SELECT count(*) FROM entries").fetchone()[0] == 1
+        connection.execute(_together(rows))
+        assert connection.execute("SELECT count(*), max(entry) FROM entries").fetchone() == (4, 4)
+
+
+def _together(rows):
+    """One INSERT of several entries."""
+    head, _, values = ENTRY.partition(" VALUES ")
+    return f"{head} VALUES {', '.join(values.format(**row) for row in rows)}"

@@ -15,6 +15,7 @@ from tests.load.serving import Served, generate, serving
 
 SETTLED_S, SETTLING_SPEED = 100.0, 60.0
 """In the end, boxes that owe something come so many a second, and their waits are so many times shorter."""
+MOST_CONNECTIONS = 2_000
 AGAIN_S = 1.0
 """Seconds after the last arrival before boxes that were refused come again."""
 
@@ -53,10 +54,11 @@ class Field:
         chained: tuple[list[SigningBox], list[list[bytes]]],
         window_s: float,
         backoff: Backoff | None = None,
+        most_connections: int = MOST_CONNECTIONS,
     ) -> Result:
         """Let a generator send for `window_s` seconds, and take over into the books what it saw.
 
-        An ask without a body and a box sends the next fragment.
+        It has so many connections to each node. An ask without a body and a box sends the next fragment.
         """
         boxes, new = chained
         owed = [self._owed.pop(box.box, []) for box in boxes]
@@ -76,6 +78,7 @@ class Field:
             kinds=KINDS,
             asks=asks,
             boxes=chains,
+            most_connections=most_connections,
             backoff=backoff,
             window_s=window_s,
             begun=begun,

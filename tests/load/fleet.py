@@ -131,10 +131,13 @@ def _token_ask(box: SigningBox, week: Week, directory: Directory) -> TokenAsk:
     return TokenAsk(box=box.box, week=str(week), requests=requests)
 
 
-def enrol(folder: Path, boxes: int) -> Fleet:
-    """An installation in `folder` whose last week's fragments are taken today, and its boxes."""
+def enrol(folder: Path, boxes: int, databases: dict[str, str] | None = None) -> Fleet:
+    """An installation in `folder` whose last week's fragments are taken today, and its boxes.
+
+    Its databases are files, or those on PostgreSQL that `databases` names by side.
+    """
     last_week = Week.of(SystemClock().now(), ZONE).plus(-1)
-    installation = install(folder, last_week)
+    installation = install(folder, last_week, databases)
     mint = Mint(installation, opened_week(installation, last_week))
     headend = open_headend(installation)
     assert headend.billing is not None

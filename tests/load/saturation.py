@@ -34,9 +34,9 @@ def _step(field: Field, kind: str, rate: float, seconds: float) -> Step:
     moments = steady(rate, seconds, field.chance)
     before = field.cpu_s()
     result = (
-        _fragments(field, moments, seconds)
+        fragments_at(field, moments, seconds)
         if kind == "fragment"
-        else _orders(field, (kind, rate), moments, seconds)
+        else orders_at(field, (kind, rate), moments, seconds)
     )
     who = "gateway" if kind == "fragment" else "serve"
     spent = field.cpu_s()[who] - before[who]
@@ -48,7 +48,8 @@ def _step(field: Field, kind: str, rate: float, seconds: float) -> Step:
     )
 
 
-def _orders(field: Field, what: tuple[str, float], moments: list[int], seconds: float) -> Result:
+def orders_at(field: Field, what: tuple[str, float], moments: list[int], seconds: float) -> Result:
+    """Let boxes place orders, single or in batches, at these moments; `what` is the kind, and its rate."""
     kind, rate = what
     every = field.fleet.boxes
     each = BATCH if kind == "batch" else 1
@@ -63,7 +64,8 @@ def _orders(field: Field, what: tuple[str, float], moments: list[int], seconds: 
     return field.play(asks, (boxes, chains), seconds)
 
 
-def _fragments(field: Field, moments: list[int], seconds: float) -> Result:
+def fragments_at(field: Field, moments: list[int], seconds: float) -> Result:
+    """Send a fragment at each of these moments in us."""
     first = len(field.fleet.fragments)
     field.fleet.seal_fragments(len(moments))
     asks = [Ask(at, "fragment", str(first + number).encode()) for number, at in enumerate(moments)]
