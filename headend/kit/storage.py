@@ -27,17 +27,6 @@ T = TypeVar("T")
 GROUP_LIMIT = 256
 """Pieces of work in one commit; more would only make the first of them wait longer."""
 BUSY_MS = 10_000
-WRITER_CACHE_KIB = 65_536
-"""Pages that the serving worker's writer holds of one side, at the most; what is not used is not taken.
-
-Orders change pages all over their indexes. Each page that SQLite's own 2 MB do not hold is read again for
-every order; 64 MB hold the inner pages of tens of millions of boxes, and the leaves of the latest.
-"""
-CHECKPOINT_PAGES = 8_000
-"""Pages of the log after which it is written into the database: 32 MB, where SQLite takes 4.
-
-Between two checkpoints a page that is changed often is written into the database once.
-"""
 
 
 class StorageError(StbError):
@@ -57,10 +46,7 @@ class NewerDatabaseError(StbError):
 
 
 def connect(path: Path, *, checkpoints: bool) -> sqlite3.Connection:
-    """A connection with this house's settings; only the serving worker checkpoints the WAL.
-
-    It also has the large cache: there is one such connection a side, while every thread has one that reads.
-    """
+    """A connection with this house's settings; only the serving worker checkpoints the WAL."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1000)
     connection.row_factory = sqlite3.Row
     for pragma in (
@@ -71,9 +57,8 @@ def connect(path: Path, *, checkpoints: bool) -> sqlite3.Connection:
         "secure_delete=ON",
     ):
         connection.execute(f"PRAGMA {pragma}")
-    if checkpoints:
-        connection.execute(f"PRAGMA cache_size=-{WRITER_CACHE_KIB}")
-    connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES if checkpoints else 0}")
+    if not checkpoints:
+        connection.execute("PRAGMA wal_autocheckpoint=0")
     return connection
 
 

@@ -5,9 +5,7 @@ import pytest
 from sqlite_utils.migrations import Migrations
 
 from headend.kit.storage import (
-    CHECKPOINT_PAGES,
     GROUP_LIMIT,
-    WRITER_CACHE_KIB,
     NewerDatabaseError,
     Storage,
     StorageError,
@@ -16,14 +14,14 @@ from headend.kit.storage import (
 )
 
 
-def make(path, columns="name TEXT PRIMARY KEY, n INTEGER NOT NULL", *, checkpoints=False):
+def make(path, columns="name TEXT PRIMARY KEY, n INTEGER NOT NULL"):
     migrations = Migrations("billing")
 
     @migrations()
     def first(db):
         db.execute(f"CREATE TABLE tally ({columns}) STRICT")
 
-    return Storage(path / "test.db", migrations, checkpoints=checkpoints)
+    return Storage(path / "test.db", migrations)
 
 
 @pytest.fixture
@@ -150,19 +148,3 @@ def test_a_database_that_newer_code_has_migrated_is_refused_and_stays_as_it_is(t
         Storage(path, first)
     assert path.read_bytes() == before
     Storage(path, newer).close()
-
-
-def settings(connection):
-    return tuple(
-        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("cache_size", "wal_autocheckpoint")
-    )
-
-
-def test_the_serving_writer_alone_holds_many_pages_and_empties_the_log(tmp_path):
-    serving, beside = make(tmp_path, checkpoints=True), make(tmp_path)
-    assert serving.write(settings) == (-WRITER_CACHE_KIB, CHECKPOINT_PAGES)
-    assert serving.write_beside(settings) == serving.write(settings)
-    usual = sqlite3.connect(":memory:").execute("PRAGMA cache_size").fetchone()[0]
-    assert settings(serving.read()) == settings(beside.read()) == beside.write(settings) == (usual, 0)
-    serving.close()
-    beside.close()
