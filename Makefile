@@ -69,6 +69,7 @@ bench: $(BIN)/.dev ## speed and memory, as ratios against a yardstick in the sam
 	@$(BIN)/python -m benchmarks.peers
 	@$(BIN)/python -m benchmarks.console
 	@$(BIN)/python -m benchmarks.growth
+	@$(BIN)/python -m benchmarks.nodes
 
 load: $(BIN)/.dev ## a real headend to saturation and beyond, an evening, a storm; LOAD_SECONDS, LOAD_STORM_BOXES
 	@$(BIN)/python -m tests.load

@@ -9,6 +9,7 @@ from benchmarks.capacity.arrivals import BIN_S
 from benchmarks.capacity.model import Model
 from benchmarks.growth.sized import Size
 from benchmarks.growth.turns import Cost
+from benchmarks.nodes import figures as nodes
 
 PAGE = Path(__file__).parents[2] / "docs" / "capacity.md"
 
@@ -34,6 +35,8 @@ def made() -> dict[str, str]:
         "jobs": tables.jobs(of),
         "disk": tables.disk(of),
         "profiles": tables.profiles(of),
+        "postgresql": tables.postgresql(nodes.read()),
+        "postgresql-rows": tables.postgresql_rows(nodes.read()),
         "storm": tables.storm(seen.evening, seen.storm, first, last),
         "growth-boxes": tables.growth(of.growth.boxes, boxes, [f"{one.boxes:,} boxes" for one in boxes]),
         "growth-weeks": tables.growth(of.growth.weeks, weeks, [one.name.partition(", ")[2] for one in weeks]),

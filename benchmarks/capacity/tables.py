@@ -7,6 +7,7 @@ from benchmarks.capacity.boxes import NAMED
 from benchmarks.capacity.model import Model
 from benchmarks.growth.sized import Size
 from benchmarks.growth.turns import Cost
+from benchmarks.nodes.figures import Found
 from shared.register import profile, profile_names
 
 SIZES = (100_000, 1_000_000, 10_000_000, 25_000_000)
@@ -201,3 +202,25 @@ def _by_size(rows: Sequence[Row]) -> str:
         ["", *(f"{million(boxes)}" for boxes in SIZES)],
         [[name, *(tell(boxes) for boxes in SIZES)] for name, tell in rows],
     )
+
+
+def postgresql(found: Found) -> str:
+    """What an order and a fragment cost on PostgreSQL, at one node and at two that have a quota."""
+    rows = []
+    for pair in found.pairs:
+        for nodes, rate in (("one", pair.one), ("two", pair.two)):
+            of = f"{pair.part:g} each" if pair.part else "all"
+            rows.append([pair.kind, nodes, of, *map(figure, (rate.node_us, rate.database_us))])
+    return table(["", "nodes", "cores", "CPU µs, node", "CPU µs, PostgreSQL"], rows)
+
+
+def postgresql_rows(found: Found) -> str:
+    """Bytes of what an order leaves in PostgreSQL, and of a fragment's nonce."""
+    billing, analytics = found.sizes["billing"], found.sizes["analytics"]
+    of_order = {name: billing[name] for name in ("chain", "orders", "annex", "entries")}
+    nonces = next(size for name, size in analytics.items() if name.startswith("spent"))
+    rows = [[f"`{name}`", figure(one.row_bytes), figure(one.whole_bytes)] for name, one in of_order.items()]
+    sums = [sum(getattr(one, which) for one in of_order.values()) for which in ("row_bytes", "whole_bytes")]
+    rows += [["an order that is paid", *map(figure, sums)]]
+    rows += [["`spent`, a fragment", figure(nonces.row_bytes), figure(nonces.whole_bytes)]]
+    return table(["", "bytes a row", "with indexes"], rows)

@@ -4,12 +4,12 @@ A PostgreSQL of its own whose commits are durable, an installation on it, two re
 generator of tests/load in a process of its own, which keeps so many requests on their way at each node. Every
 order is signed and rated, every fragment has a token of its own; afterwards the books are closed.
 
-A machine of two cores is full with one node, its database and the generator: a second node finds nothing left
-to run on, and what is measured then is the machine. So each round is also played with a quota: every node has
-the same small part of a core, one node or two, and the rest is enough for the others. That tells how the
-software grows; a node is stopped by its quota whatever locks it holds, as by that of a control group.
+A machine of two cores is full with one node, its database and the generator: a second node finds nothing
+left to run on, and what is measured then is the machine. So all is played again with nodes that are held to a
+share of a core, the same for one node as for each of two, and so small that the rest suffices for the others.
+That is how the software grows; a node is stopped whatever locks it holds, as by the limit of a control group.
 
-    python -m benchmarks.nodes [--rounds 4] [--part 0.2] [--calm] [--waits] [--sizes] [--json FILE]
+    python -m benchmarks.nodes [--rounds 3] [--part 0.2] [--calm] [--waits] [--sizes] [--json FILE]
 
 NODES_FOLDER says where the server's files are (usually in memory, where a sync costs nothing).
 """
@@ -18,17 +18,14 @@ import argparse
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import median
-
-import msgspec
 
 from benchmarks.nodes.database import SIDES, Database, Waits, postgres
-from benchmarks.nodes.rounds import Bench, Rate, middle
+from benchmarks.nodes.figures import Found, Pair, Size, record
+from benchmarks.nodes.rounds import Bench
 from tests.load.books import Books, told
 from tests.load.field import Extent, Field
-from tests.load.figures import HEAD, Line
+from tests.load.figures import HEAD
 from tests.load.figures import told as line_told
 from tests.load.fleet import enrol
 from tests.load.serving import serving
@@ -38,18 +35,6 @@ SENT = {"order": 500, "batch": 5, "fragment": 1_000}
 """How many requests of each kind are sent in a round."""
 BATCH_BOXES = 100
 CALM, CALM_S = 0.7, 10.0
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Medians of one kind's rounds: one node, two, and of each turn two by one."""
-
-    kind: str
-    part: float
-    one: Rate
-    two: Rate
-    ratio: float
-    of_servers: float
 
 
 @contextmanager
@@ -72,23 +57,6 @@ def laid_out(database: Database) -> Iterator[tuple[Bench, list[Books]]]:
         closed.append(field.clerk.close())
 
 
-def compare(bench: Bench, kind: str, rounds: int, part: float) -> Pair:
-    """Rounds at one node and at two, in turns; each turn begins with the other."""
-    turns: list[tuple[Rate, Rate]] = []
-    for turn in range(rounds):
-        order = (1, 2) if turn % 2 == 0 else (2, 1)
-        found = {nodes: bench.round(kind, nodes, part) for nodes in order}
-        turns.append((found[1], found[2]))
-    return Pair(
-        kind,
-        part,
-        middle([one for one, _ in turns]),
-        middle([two for _, two in turns]),
-        median(two.a_second / one.a_second for one, two in turns),
-        median(one.servers_us / two.servers_us for one, two in turns),
-    )
-
-
 def tell(pair: Pair) -> None:
     """A line for one node and one for two."""
     for nodes, rate in ((1, pair.one), (2, pair.two)):
@@ -98,7 +66,7 @@ def tell(pair: Pair) -> None:
             f"{pair.kind:10}{nodes:6}{pair.part or 1:6.2f}{rate.a_second:10,.0f}{each}{rate.cores:7.2f}",
             end="",
         )
-        print(f"{pair.ratio:8.2f}{pair.of_servers:9.2f}" if nodes == 2 else "", flush=True)  # noqa: PLR2004
+        print(f"{pair.ratio:8.2f}{pair.per_cpu:9.2f}" if nodes == 2 else "", flush=True)  # noqa: PLR2004
 
 
 def _measure(bench: Bench, asked: argparse.Namespace) -> list[Pair]:
@@ -112,34 +80,31 @@ def _measure(bench: Bench, asked: argparse.Namespace) -> list[Pair]:
     pairs = []
     for part in (0.0, asked.part):
         for kind in asked.kinds:
-            pairs.append(compare(bench, kind, asked.rounds, part))
+            pairs.append(bench.compare(kind, asked.rounds, part))
             tell(pairs[-1])
     return pairs
 
 
-def _calm(bench: Bench, pairs: list[Pair]) -> list[Line]:
+def _calm(bench: Bench, pairs: list[Pair]) -> None:
     print(f"\none node at {CALM:.0%} of what it took\n{HEAD}")
-    lines = []
     for pair in pairs:
         if not pair.part and pair.kind != "batch":
-            lines.append(bench.calm(pair.kind, CALM * pair.one.a_second, CALM_S))
-            print(line_told(lines[-1]), flush=True)
-    return lines
+            print(line_told(bench.calm(pair.kind, CALM * pair.one.a_second, CALM_S)), flush=True)
 
 
-def _sizes(database: Database, side: str) -> dict[str, tuple[int, int, int]]:
+def _sizes(database: Database, side: str) -> dict[str, Size]:
     database.tidy(side)
     found = database.sizes(side)
     print(f"\n{side}: rows, bytes a row, with indexes")
-    for name, (rows, own, whole) in found.items():
-        print(f"  {name:24}{rows:10,}{own / rows:10,.0f}{whole / rows:10,.0f}")
+    for name, size in found.items():
+        print(f"  {name:24}{size.rows:10,}{size.row_bytes:10,.0f}{size.whole_bytes:10,.0f}")
     return found
 
 
 def main() -> int:
     """Measure; 1 if a goal is missed, something was deadlocked, or something acknowledged is missing."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.nodes", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--part", type=float, default=0.2, help="of a core for each node, in the second half")
     parser.add_argument("--kinds", nargs="*", choices=list(SENT), default=list(SENT))
     parser.add_argument("--calm", action="store_true", help="latencies at 70 %% of one node's rate too")
@@ -151,7 +116,8 @@ def main() -> int:
         with laid_out(database) as (bench, books):
             with Waits(database) if asked.waits else nullcontext() as waits:
                 pairs = _measure(bench, asked)
-            lines = _calm(bench, pairs) if asked.calm else []
+            if asked.calm:
+                _calm(bench, pairs)
         deadlocks = database.deadlocks()
         sizes = {side: _sizes(database, side) for side in SIDES} if asked.sizes else {}
     if waits is not None:
@@ -161,8 +127,7 @@ def main() -> int:
     for pair in scaled:
         print(f"{pair.kind}: two nodes of {pair.part} core take {pair.ratio:.2f} times one (goal {GOAL})")
     if asked.json:
-        report = {"pairs": [asdict(pair) for pair in pairs], "calm": [asdict(line) for line in lines]}
-        asked.json.write_bytes(msgspec.json.format(msgspec.json.encode(report | {"sizes": sizes})))
+        record(Found(pairs, sizes), asked.json)
     return int(bool(deadlocks or books[0].faults) or any(pair.ratio < GOAL for pair in scaled))
 
 

@@ -18,6 +18,7 @@ import psycopg
 from psycopg import sql
 
 from benchmarks.gateway import TICK, family
+from benchmarks.nodes.figures import Size
 
 SIDES = ("billing", "analytics", "console")
 SETTINGS = {
@@ -60,15 +61,16 @@ class Database:
         """How often the server had to break a circle of waits."""
         return int(str(self.ask("billing", "SELECT sum(deadlocks) FROM pg_stat_database")[0][0]))
 
-    def sizes(self, side: str) -> dict[str, tuple[int, int, int]]:
-        """Rows, bytes of the table and bytes with all its indexes, of each table that holds any."""
+    def sizes(self, side: str) -> dict[str, Size]:
+        """Every table that has rows, the largest first; what nobody has counted yet has none."""
         found = self.ask(
             side,
             "SELECT relname, reltuples::bigint, pg_relation_size(oid), pg_total_relation_size(oid) "
             "FROM pg_class WHERE relkind = 'r' AND reltuples > 0 "
             "AND relnamespace = current_schema()::regnamespace ORDER BY 4 DESC",
         )
-        return {str(name): (int(str(n)), int(str(own)), int(str(all_))) for name, n, own, all_ in found}
+        tables = [(str(name), *(int(str(figure)) for figure in figures)) for name, *figures in found]
+        return {name: Size(rows, own / rows, whole / rows) for name, rows, own, whole in tables}
 
     def tidy(self, side: str) -> None:
         """Vacuum and count, as the server does by itself."""

@@ -1,11 +1,9 @@
 """Rounds of orders, batches and fragments at one node or two, and what each took of whom."""
 
-from dataclasses import dataclass
-from statistics import median
-
 from benchmarks.gateway import family
 from benchmarks.nodes.database import Database
-from benchmarks.nodes.quota import limited
+from benchmarks.nodes.figures import Pair, Rate, paired
+from benchmarks.nodes.share import limited
 from tests.builders import SigningBox
 from tests.load.arrivals import steady
 from tests.load.field import Field
@@ -16,27 +14,6 @@ from tests.load.serving import Served
 
 CONNECTIONS = {"order": 64, "batch": 8, "fragment": 64}
 """How many requests are on their way at each node; batches are large, and a few of them are as much work."""
-
-
-@dataclass(frozen=True)
-class Rate:
-    """What a round gave: items a second; processor us an item, of whom; how many cores were in use."""
-
-    a_second: float
-    node_us: float
-    database_us: float
-    generator_us: float
-    cores: float
-
-    @property
-    def servers_us(self) -> float:
-        """Processor us an item without the generator's."""
-        return self.node_us + self.database_us
-
-
-def middle(rates: list[Rate]) -> Rate:
-    """The median of each figure."""
-    return Rate(*(median(getattr(rate, name) for rate in rates) for name in Rate.__dataclass_fields__))
 
 
 class Bench:
@@ -62,6 +39,15 @@ class Bench:
         self._whole(result)
         each = [1e6 * one / items for one in (node_s, database_s, result.cpu_s)]
         return Rate(items / result.wall_s, *each, (node_s + database_s + result.cpu_s) / result.wall_s)
+
+    def compare(self, kind: str, rounds: int, part: float) -> Pair:
+        """Rounds at one node and at two, in turns; each turn begins with the other."""
+        turns: list[tuple[Rate, Rate]] = []
+        for turn in range(rounds):
+            order = (1, 2) if turn % 2 == 0 else (2, 1)
+            found = {nodes: self.round(kind, nodes, part) for nodes in order}
+            turns.append((found[1], found[2]))
+        return paired(kind, part, turns)
 
     def calm(self, kind: str, rate: float, seconds: float) -> Line:
         """What clients who do not wait for each other see of one node at such a rate."""

@@ -1,9 +1,9 @@
-"""Gives processes a share of one core each, as a quota of a control group does, without needing one.
+"""Gives processes a share of one core each, as a limit of a control group does, without needing one.
 
-A process that has had its part of a period is stopped until the next one (SIGSTOP, SIGCONT), whatever locks
+A process that has had its share of a period is stopped until the next one (SIGSTOP, SIGCONT), whatever locks
 it holds. All go on when standard input ends.
 
-    python -m benchmarks.nodes.quota 0.25 PID…
+    python -m benchmarks.nodes.share 0.25 PID…
 """
 
 import os
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 PERIOD_S = 0.02
-"""Within so much time a process gets its part."""
+"""Within so much time a process gets its share."""
 LOOK_S = 0.001
 _CPU_OF_A_PROCESS = 2
 """The last bits of the clock of another process's time (clock_getcpuclockid(3))."""
@@ -63,7 +63,7 @@ def limited(part: float, pids: list[int]) -> Iterator[None]:
     if not part:
         yield
         return
-    words = [sys.executable, "-m", "benchmarks.nodes.quota", str(part), *map(str, pids)]
+    words = [sys.executable, "-m", "benchmarks.nodes.share", str(part), *map(str, pids)]
     limiter = subprocess.Popen(words, stdin=subprocess.PIPE)
     try:
         yield
