@@ -4,9 +4,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from headend.doctor import books, files, keys, machine, postgres, sqlite, stamps, tables, weeks
+from headend.doctor import books, files, keys, machine, sqlite, stamps, weeks
 from headend.doctor.findings import Answer, Finding, Verdict, broken, warning
 from headend.doctor.patient import CannotLookError, Look, Patient
+from headend.kit.engine import check_driver, has_driver
 
 Check = Callable[[Patient], Answer]
 
@@ -56,14 +57,22 @@ def open_database(patient: Patient, side: str) -> Look:
     Raises:
         CannotLookError: there is none, or it cannot be opened.
     """
-    opened = postgres.open_postgres if patient.on_postgres(side) else sqlite.open_sqlite
-    return opened(patient, side)
+    if not patient.on_postgres(side):
+        return sqlite.open_sqlite(patient, side)
+    check_driver()
+    from headend.doctor.postgres import open_postgres  # noqa: PLC0415 (the driver is an extra)
+
+    return open_postgres(patient, side)
 
 
 def checks(sides: tuple[str, ...], on_postgres: tuple[str, ...] = ()) -> dict[str, Check]:
     """The checks for these sides by name, in the order in which they are told."""
     in_files = tuple(side for side in sides if side not in on_postgres)
-    found = ANYWHERE | sqlite.checks(in_files) | tables.checks(on_postgres)
+    found = ANYWHERE | sqlite.checks(in_files)
+    if on_postgres and has_driver():
+        from headend.doctor import tables  # noqa: PLC0415 (the driver is an extra)
+
+        found |= tables.checks(on_postgres)
     for side in sides:
         found |= {f"{side}.{name}": check for name, check in OF_A_SIDE[side].items()}
     return found | (OF_BOTH if {"billing", "analytics"} <= set(sides) else {})

@@ -114,6 +114,7 @@ def life(tmp_path_factory):
 
 def test_the_month_asks_everything_that_the_analytics_store_promises(life):
     assert methods(ReleaseDesk, AnalyticsStore) - life.names() == {
+        "measured",
         "shelf",
         "turn",
     }

@@ -187,7 +187,7 @@ def test_totals_that_a_dead_node_handed_over_are_not_drawn_anew(nodes, monkeypat
     nodes.first.jobs.run_due()
     handed = nodes.second.analytics.store.totals(WEEK)
     assert handed is not None
-    nodes.second.billing.store.write(lambda tx: tx.draw_reporting(str(WEEK), "late", "bx-late"))
+    nodes.second.billing.store.write(lambda tx: tx.draw_reporting(str(WEEK), {"late": "bx-late"}))
     nodes.second.jobs.run_due()
     assert nodes.second.analytics.store.totals(WEEK) == handed
     assert nodes.second.billing.store.read().last_slot("totals") == str(WEEK)
