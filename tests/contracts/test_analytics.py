@@ -115,6 +115,7 @@ def test_the_month_asks_everything_that_the_analytics_store_promises(life):
     assert methods(ReleaseDesk, AnalyticsStore) - life.names() == {
         "shelf",
         "turn",
+        "measured",
     }
 
 
