@@ -232,7 +232,7 @@ def play(folder):
 
 
 def test_the_life_asks_everything_that_billings_store_promises(life):
-    assert methods(BillingTx, BillingStore) - life.names() == {"measured", "shelf"}  # each engine has its own
+    assert methods(BillingTx, BillingStore) - life.names() == {"shelf", "measured"}  # see test_nodes
 
 
 def test_a_year_of_billing_answers_the_same_and_leaves_the_same_rows_over_postgresql(life, fresh):

@@ -50,6 +50,7 @@ def used(client):
     return client
 
 
+@pytest.mark.sqlite(why="what a file tells, a server does not")
 def test_every_family_that_is_declared_is_served_with_its_sentence_and_kind(client, headend):
     headend.billing.store.write(lambda tx: tx.add_tally({"odd": 1}))
     found = scraped(used(client))
@@ -154,6 +155,7 @@ def test_who_has_the_turn_of_the_jobs_is_told_and_when_it_last_had(headend):
     assert samples(client, "headend_jobs_last_turn_timestamp_seconds")[()] == NOW.timestamp()
 
 
+@pytest.mark.sqlite(why="two of the three sides are in files")
 def test_a_database_on_postgresql_tells_its_size_and_the_connections_of_its_server(
     healthy, tmp_path, monkeypatch
 ):
@@ -195,7 +197,7 @@ def test_the_books_and_the_export_are_told(client, headend):
     assert samples(client, "headend_export_oldest_waiting_age_seconds")[()] == 0
 
 
-@pytest.mark.sqlite(why="its statements are traced")
+@pytest.mark.sqlite(why="it asks SQLite for its plans")
 def test_a_scrape_reads_no_large_table_from_end_to_end(client, headend):
     large = {
         "orders",

@@ -40,7 +40,9 @@ class Nodes:
         settings = replace(
             SETTINGS, simulated=True, clock=str(folder / "clock"), databases=self.urls, first_week=str(WEEK)
         )
-        self.first = open_headend(Installation.create(folder / "first", settings), serving=True)
+        installation = Installation.create(folder / "first", settings)
+        self.urls = installation.settings.databases
+        self.first = open_headend(installation, serving=True)
         self.first.jobs.run_due()
         self.second = open_headend(self.first.installation.make_node(folder / "second"), serving=True)
         self.both = (self.first, self.second)

@@ -67,10 +67,9 @@ def well(tmp_path_factory):
     admin(engines.server(), f"CREATE ROLE {ROLE} LOGIN")
     with engines.tidied():
         urls = {side: given(engines.make(f"well_{side}_{os.getpid()}")) for side in ALL_SIDES}
-        settings = replace(
-            SETTINGS, simulated=True, clock=str(folder / "clock"), first_week="2026-W48", databases=urls
-        )
-        headend = open_headend(Installation.create(folder / "headend", settings))
+        settings = replace(SETTINGS, simulated=True, clock=str(folder / "clock"), first_week="2026-W48")
+        made = Installation.create(folder / "headend", settings).place_at(urls)
+        headend = open_headend(made)
         with mock.patch.dict(filled.DONE, clear=True):
             filled.fill_billing(headend)
         headend.jobs.run_due()
@@ -265,6 +264,7 @@ def test_an_address_that_leads_nowhere_is_told_of_without_its_password_and_the_r
     assert patient.ask("console.opens")[0] == "broken"
 
 
+@pytest.mark.sqlite(why="two of the three sides are in files")
 def test_one_side_in_postgresql_and_others_in_files_are_looked_at_each_in_its_way(healthy, well, tmp_path):
     made = Installation(shutil.copytree(healthy, tmp_path / "mixed"))
     url = given(engines.make(f"test_mixed_{os.getpid()}"))
