@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SEED ?= 2006
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ranking test fmt lint types imports promises tests kodi bench load campaign-year campaign-billing campaign-agent mutants-billing audit-privacy linkage mutants-privacy fuzz-agent mutants-agent box pictures words locks clean
+.PHONY: help demo ranking test fmt lint types imports promises tests test-postgres kodi bench load campaign-year campaign-billing campaign-agent mutants-billing audit-privacy linkage mutants-privacy fuzz-agent mutants-agent mutants-nodes box pictures words locks clean
 
 help: ## list the chores
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -48,6 +48,9 @@ imports: $(BIN)/.dev ## the import contracts that carry the promise
 
 tests: $(BIN)/.dev ## the test suite
 	@$(BIN)/pytest
+
+test-postgres: $(BIN)/.dev ## the test suite with every database on a real PostgreSQL
+	@TEST_ENGINE=postgresql $(BIN)/pytest
 
 promises: $(BIN)/.dev ## what a regulator is shown
 	@$(BIN)/pytest -m promise -v
@@ -95,6 +98,9 @@ mutants-privacy: $(BIN)/.dev ## take checks of the anonymous path away: the test
 
 fuzz-agent: $(BIN)/.dev ## random input for the agent's doors, ten minutes each; FUZZ_SECONDS, FUZZ_SEED
 	@$(BIN)/python -m tests.fuzz
+
+mutants-nodes: $(BIN)/.dev ## plant bugs of several nodes and of restoring: the tests have to catch each
+	@$(BIN)/python -m tests.mutants.nodes
 
 mutants-agent: $(BIN)/.dev ## plant bugs in the agent's doors: the fuzzer has to find each
 	@$(BIN)/python -m tests.mutants.agent

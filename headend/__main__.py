@@ -7,6 +7,7 @@ from headend.cli import (
     apart,
     audits,
     console,
+    database,
     directory,
     doctor,
     export,
@@ -65,6 +66,7 @@ for command in (
     records.records,
     console.operator,
     audits.audit,
+    database.database,
 ):
     main.add_command(command)
 

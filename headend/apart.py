@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 from headend.backup import copy_database
-from headend.installation import BILLING_KEY, CATALOGUE_KEY, DIRECTORY_KEY, SETTINGS, SIDES, Installation
+from headend.installation import BILLING_KEY, CATALOGUE_KEY, DIRECTORY_KEY, SETTINGS, SIDES_FILE, Installation
 from headend.kit.files import write_file
 from shared.errors import StbError
 
@@ -51,7 +51,7 @@ def set_apart(installation: Installation, target: Path, sides: tuple[str, ...]) 
         if installation.database(side).exists():
             copy_database(installation.database(side), target / installation.database(side).name)
         _copy(installation.folder / FOLDERS.get(side, side), target / FOLDERS.get(side, side))
-    write_file(target / SIDES, f"{','.join(sides)}\n".encode(), PUBLIC)
+    write_file(target / SIDES_FILE, f"{','.join(sides)}\n".encode(), PUBLIC)
 
 
 def _copy(source: Path, target: Path) -> None:

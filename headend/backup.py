@@ -37,7 +37,7 @@ class BackupError(StbError):
 
 
 def back_up(installation: Installation, target: Path, passphrase: bytes | None) -> list[str]:
-    """Copy an installation to the new folder `target`; gives the names of what was written.
+    """Copy an installation to the new folder `target`; gives the names of what was written, and what was not.
 
     Raises:
         BackupError: `target` stands already.

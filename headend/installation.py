@@ -4,6 +4,7 @@ installation.toml       what was decided when it was made
 billing.db analytics.db console.db                      unless a side's database is PostgreSQL's
 keys/root keys/billing keys/analytics keys/console      one folder a side, mode 0700, files 0600
 lock                    held by the one worker that serves
+billing.moving          while its database is being moved to PostgreSQL; billing.db.moved afterwards
 """
 
 import fcntl
@@ -14,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -34,7 +36,7 @@ from shared.system_clock import SteeredClock, SystemClock
 from shared.weeks import Week
 
 SETTINGS = "installation.toml"
-SIDES = "sides"
+SIDES_FILE = "sides"
 ALL_SIDES = ("billing", "analytics", "console")
 KEPT_AS_FILES = ("releases", "totals")
 """Folders beside the databases: releases ever drawn, and box totals handed over."""
@@ -82,6 +84,8 @@ def _check(settings: Settings) -> Settings:
     odd = {side for side, url in settings.databases.items() if side not in ALL_SIDES or not is_url(url)}
     if odd:
         raise InstallationError(f"databases takes postgresql:// addresses of {', '.join(ALL_SIDES)}: {odd}")
+    if len(set(settings.databases.values())) < len(settings.databases):
+        raise InstallationError("each side needs a database of its own")
     if not 1 <= len(settings.issuer) <= 64:  # noqa: PLR2004 (it stands in every token challenge)
         raise InstallationError("the issuer's name has 1 to 64 characters")
     return settings
@@ -91,10 +95,35 @@ def _quoted(value: str) -> str:
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
+def databases_of(template: str) -> dict[str, str]:
+    """Each side's database by an address in which {side} stands for the side's name.
+
+    >>> databases_of("postgresql://stb_{side}@db.example/stb_{side}")["billing"]
+    'postgresql://stb_billing@db.example/stb_billing'
+
+    Raises:
+        InstallationError: it is no such address, or it has a password in it.
+    """
+    if not is_url(template) or "{side}" not in template:
+        raise InstallationError("a database is told as postgresql://…{side}…, {side} being the side's name")
+    if urlsplit(template).password:
+        raise InstallationError(
+            "a password is for PGPASSFILE or HEADEND_BILLING_DATABASE_FILE and its like, not for a command"
+        )
+    return {side: template.replace("{side}", side) for side in ALL_SIDES}
+
+
 def _read(text: str) -> Settings:
     found: dict[str, Any] = tomllib.loads(text)
     found["regions"] = tuple(found["regions"])
     return _check(Settings(**found))
+
+
+def _says(text: str, wanted: Settings) -> bool:
+    try:
+        return _read(text) == wanted
+    except (ValueError, TypeError, KeyError):
+        return False
 
 
 def _toml(settings: Settings) -> str:
@@ -213,7 +242,7 @@ class Installation:
     @property
     def sides(self) -> tuple[str, ...]:
         """The sides that this folder has: all, or those that its file `sides` names (`headend apart`)."""
-        named = self.folder / SIDES
+        named = self.folder / SIDES_FILE
         return tuple(named.read_text().strip().split(",")) if named.exists() else ALL_SIDES
 
     def check_sides(self, sides: Iterable[str]) -> None:
@@ -292,7 +321,7 @@ class Installation:
         kept[place:] = [*(f"{side} = {_quoted(url)}" for side, url in sorted(databases.items())), *old]
         text = "\n".join(kept) + "\n"
         wanted = replace(self.settings, databases={**self.settings.databases, **databases})
-        if _read(text) != wanted:
+        if not _says(text, wanted):
             raise InstallationError(f"{path}: the table [databases] has to be written by hand: {databases}")
         write_file(path, text.encode(), 0o644)
         return Installation(self.folder)

@@ -48,20 +48,13 @@ class _Samples(Collector):
     def _samples(self) -> Iterable[Sample]:
         for side in self._sides:
             yield from side.metrics()
-            yield from self._files(side.name)
+            yield from ((name, {"side": side.name}, value) for name, value in side.measured())
         yield from self._of_jobs()
+        yield "headend_jobs_turn", {}, self._jobs.has_turn
+        yield "headend_jobs_last_turn_timestamp_seconds", {}, self._jobs.last_turn_ms / 1000
         yield from self._admission.samples()
         yield "headend_simulated", {}, self._installation.settings.simulated
         yield "headend_disk_free_bytes", {}, shutil.disk_usage(self._installation.folder).free
-
-    def _files(self, side: str) -> Iterable[Sample]:
-        path = self._installation.database(side)
-        for name, file in (
-            ("headend_database_bytes", path),
-            ("headend_database_log_bytes", path.with_name(f"{path.name}-wal")),
-        ):
-            if file.exists():
-                yield name, {"side": side}, file.stat().st_size
 
     def _of_jobs(self) -> Iterable[Sample]:
         now = self._installation.clock().now()

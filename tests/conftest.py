@@ -48,7 +48,8 @@ def _installations_over_postgres():
     create = Installation.create.__func__
 
     def over_postgres(cls, folder, settings):
-        databases = {side: engines.fresh(side) for side in engines.SCHEMAS}
+        named = settings.databases
+        databases = {side: named.get(side) or engines.fresh(side) for side in engines.SCHEMAS}
         return create(cls, folder, replace(settings, databases=databases))
 
     with pytest.MonkeyPatch.context() as patch:

@@ -78,6 +78,8 @@ def make(name: str, template: str = "template0") -> str:
                 sql.Identifier(name), sql.Identifier(template)
             )
         )
+        # As it should be everywhere, and so that whoever looks for doors of others finds those it has made.
+        admin.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
     _made.add(name)
     return database(name)
 
@@ -185,12 +187,10 @@ def contents(connection) -> dict[str, list[tuple[object, ...]]]:
 
 
 def dump(place: Place) -> str:
-    """Everything that stands in a database, as text: bytes as hex too."""
+    """Everything that stands in a database, as text, a row a line."""
     with raw(place) as connection:
         found = contents(connection)
-    lines = [f"{table}: {row!r}" for table, rows in found.items() for row in rows]
-    held = {value for rows in found.values() for row in rows for value in row if isinstance(value, bytes)}
-    return "\n".join([*lines, *sorted(value.decode("latin-1") for value in held)])
+    return "\n".join(f"{table}: {row!r}" for table, rows in found.items() for row in rows)
 
 
 def unguard(connection, *only: str) -> None:
@@ -228,11 +228,13 @@ def cut(place: Place) -> None:
 def on_disk(place: Place) -> bytes:
     """Every byte of a database file and its log after the log has been emptied into it.
 
-    What a PostgreSQL server keeps in its files until it vacuums is told in docs/postgresql.md; there the
+    What a PostgreSQL server keeps in its files until it vacuums is told in docs/nodes.md; there the
     rows that can be read are taken for the bytes.
     """
     if is_url(place):
-        return dump(place).encode("utf-8", "surrogateescape")
+        with raw(place) as connection:
+            values = [value for rows in contents(connection).values() for row in rows for value in row]
+        return b"\n".join(one if isinstance(one, bytes) else str(one).encode() for one in values)
     path = Path(place)
     with raw(path) as connection:
         assert connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0, "somebody reads"

@@ -68,10 +68,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--boxes", type=numbers, default=[1_000, 10_000, 100_000])
-    parser.add_argument("--weeks", type=numbers, default=[1, 13, 52, 104])
+    parser.add_argument("--boxes", type=numbers, default=[1_000, 100_000])
+    parser.add_argument("--weeks", type=numbers, default=[1, 104])
     parser.add_argument("--homes", type=int, default=1_000, help="boxes whose history grows")
-    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--json", type=Path, help="write the figures there as well")
     asked = parser.parse_args()
     above, told = 0, {}

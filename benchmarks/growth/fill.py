@@ -31,6 +31,7 @@ from benchmarks.growth.sized import (
     account_of,
     box_of,
     drawn_of,
+    heard_ms,
     ordered_ms,
 )
 from headend.billing import ledger
@@ -197,7 +198,7 @@ class Books:
                 for number, last in self._heads.items()
             ),
         )
-        heard = ((ordered_ms(n, 0), "box-agent/1", box_of(n)) for n in range(self._size.boxes))
+        heard = ((heard_ms(n), "box-agent/1", box_of(n)) for n in range(self._size.boxes))
         self._db.executemany("UPDATE sightings SET heard_ms = ?, agent = ? WHERE box = ?", heard)
 
     def _write_tokens(self) -> None:

@@ -21,6 +21,8 @@ SIGNED_WEEKS = 17
 """An order's signed bytes and title stay until 92 days after its bill (the Netherlands): so long, about."""
 CONSENTING = 0.62
 DRAWN = 0.9
+SILENT = 33
+"""One box of so many."""
 TAIL = 1_000
 """Ledger entries that are in no batch yet."""
 DIGEST = 16
@@ -52,6 +54,12 @@ def account_of(number: int) -> str:
 def ordered_ms(number: int, age: int) -> int:
     """When a box ordered, `age` weeks ago: some moment of that week."""
     return NOW_MS - (age + 1) * WEEK_MS + (number * 7_919_993) % (WEEK_MS - HOUR_MS)
+
+
+def heard_ms(number: int) -> int:
+    """When a box was last heard: within a day, at a moment of its own; 3 % have been silent for days."""
+    ago_ms = (number * 7_919_993) % (24 * HOUR_MS)
+    return NOW_MS - ago_ms - (3 * 24 * HOUR_MS if number % SILENT == 0 else 0)
 
 
 def drawn_of(size: Size) -> int:

@@ -8,7 +8,7 @@ import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -30,10 +30,12 @@ from benchmarks.growth.sized import (
 from benchmarks.growth.world import PROFILE, World
 from headend.analytics.archive import ReleaseArchive
 from headend.analytics.release import run_release
+from headend.analytics.sql import AT_A_TIME as NONCES_AT_A_TIME
 from headend.analytics.store import Contribution, ReleaseDesk
 from headend.app import create_app
 from headend.billing import exports, orders
 from headend.billing.invoices import AT_A_TIME, raise_invoice
+from headend.billing.issuing import AT_A_TIME as AT_A_TIME_FORGOTTEN
 from headend.billing.issuing import below, draw_reporting_boxes
 from headend.billing.pages.offered import make_pages
 from headend.billing.store import BillingTx
@@ -357,7 +359,7 @@ def _export(world: World, _times: int) -> Work:
     return work
 
 
-# --- jobs that go over everybody, in one transaction or one look
+# --- jobs that go over everybody; their parts are done within one transaction here, to be undone
 
 
 def _undone(world: World, deed: Callable[[BillingTx], int]) -> int:
@@ -373,10 +375,20 @@ def _undone(world: World, deed: Callable[[BillingTx], int]) -> int:
     return done[0]
 
 
+@dataclass(frozen=True)
+class _Within:
+    """A store whose transactions are parts of one."""
+
+    tx: BillingTx
+
+    def write(self, work: Callable[[BillingTx], object]) -> object:
+        return work(self.tx)
+
+
 def _draw(world: World, _times: int) -> Work:
     """Every account's reporting box for a week to come."""
     week = RUNNING.plus(1)
-    return lambda: _undone(world, lambda tx: draw_reporting_boxes(tx, week, below))
+    return lambda: _undone(world, lambda tx: draw_reporting_boxes(_Within(tx), week, below, NOW_MS))
 
 
 def _totals(world: World, _times: int) -> Work:
@@ -396,7 +408,8 @@ def _forget_tokens(world: World, _times: int) -> Work:
     rows = drawn + sum(issued.values())
 
     def forget(tx: BillingTx) -> int:
-        tx.forget_tokens(str(TAKEN))
+        while tx.forget_tokens(str(TAKEN), AT_A_TIME_FORGOTTEN):
+            continue
         return rows
 
     return lambda: _undone(world, forget)
@@ -408,7 +421,8 @@ def _forget_nonces(world: World, _times: int) -> Work:
     spent = sum(one.count for one in store.accepted() if one.week == TAKEN)
 
     def forget(desk: ReleaseDesk) -> None:
-        desk.drop_nonces(TAKEN)
+        while desk.drop_nonces(TAKEN, NONCES_AT_A_TIME):
+            continue
         raise UndoneError
 
     def work() -> int:
@@ -431,7 +445,7 @@ def page(path: str) -> Callable[[World, int], Work]:
     """A list of the console."""
 
     def prepare(world: World, times: int) -> Work:
-        desk = desk_over(world.headend.billing.store)
+        desk = replace(desk_over(world.headend.billing.store), now_ms=lambda: NOW_MS)
         part = next(one for one in make_pages(desk) if one.path == path)
 
         def work() -> int:

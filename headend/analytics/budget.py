@@ -157,6 +157,15 @@ def cap_micro(profile: Profile) -> int:
     return WINDOW_WEEKS * profile.rho_micro
 
 
+def weeks_around(week: Week) -> tuple[Week, Week]:
+    """The first and the last week that share 53 consecutive weeks with `week`: no other bears on its cost.
+
+    >>> weeks_around(Week(2026, 41))
+    (Week(year=2025, number=41), Week(year=2027, number=40))
+    """
+    return week.plus(1 - WINDOW_WEEKS), week.plus(WINDOW_WEEKS - 1)
+
+
 def left_micro(spendings: Iterable[Spending], week: Week, cap: int) -> int:
     """What may be spent on `week` so that no 53 consecutive weeks cost more than `cap`, in millionths.
 

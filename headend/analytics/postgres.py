@@ -1,7 +1,8 @@
 """The analytics store on PostgreSQL: fragments counted by several nodes at once, a part of its tables a week.
 
-A group of fragments is three statements, whatever its size, each with its rows in the order of their key: two
-groups that touch the same cells then wait for each other, and never in a circle.
+A group of fragments is three statements, whatever its size, each with its rows in the order of their key.
+What is counted is added up once for a whole transaction, when it ends, under the lock of ends: so two nodes
+that count the same cells wait for each other, never in a circle.
 """
 
 from collections import Counter as Tally
@@ -11,7 +12,7 @@ from pathlib import Path
 from headend.analytics.sql import SqlDesk, SqlStore, added_up
 from headend.analytics.store import Contribution, Counted, StoredDirectory, WeekState
 from headend.kit.engine import Connection
-from headend.kit.postgres import PostgresStorage
+from headend.kit.postgres import PostgresStorage, PostgresTransaction
 from headend.kit.postgres_schema import SEALED_KEYS, Migration, Schema
 from headend.kit.postgres_weeks import Weeks
 from headend.kit.shelf import Shelf, TableShelf
@@ -53,9 +54,10 @@ class PostgresDesk(SqlDesk):
         """Forget the week's exact sums: the file that held them is removed."""
         self._weeks.drop(self._connection, ("counters",), str(week))
 
-    def drop_nonces(self, week: Week) -> None:
+    def drop_nonces(self, week: Week, limit: int) -> bool:  # noqa: ARG002 (a part goes as a whole)
         """Forget which tokens of the week were spent, likewise."""
         self._weeks.drop(self._connection, ("spent",), str(week))
+        return False
 
 
 class PostgresStore(SqlStore):
@@ -100,8 +102,15 @@ class PostgresStore(SqlStore):
                 first.append((key[0], one))
             else:
                 verdicts.append(Counted.DUPLICATE)
-        _add(connection, first)
+        if isinstance(connection, PostgresTransaction):
+            connection.later("counted", first, _add_all)
+        else:
+            _add(connection, first)
         return verdicts
+
+
+def _add_all(connection: Connection, groups: list[list[tuple[str, Contribution]]]) -> None:
+    _add(connection, [one for group in groups for one in group])
 
 
 def _add(connection: Connection, first: list[tuple[str, Contribution]]) -> None:

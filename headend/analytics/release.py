@@ -13,7 +13,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from headend.analytics.archive import Found, ReleaseArchive
-from headend.analytics.budget import BudgetExceededError, reserve
+from headend.analytics.budget import BudgetExceededError, reserve, weeks_around
 from headend.analytics.noise import add_noise
 from headend.analytics.published import (
     BadReleaseError,
@@ -72,6 +72,9 @@ class Basis:
     counters: list[Counter]
     accepted: dict[str, int]
     spendings: list[Spending]
+    """Of the weeks that share a window of the budget with this one."""
+    spent_micro: int
+    """Of all weeks, before this one."""
     cap_micro: int
     simulated: bool
 
@@ -153,7 +156,8 @@ def _basis(desk: ReleaseDesk, now: datetime, directory: StoredDirectory, totals:
         stored_totals=totals,
         counters=desk.counters(week),
         accepted=desk.accepted(week),
-        spendings=desk.spendings(),
+        spendings=desk.spendings_between(*weeks_around(week)),
+        spent_micro=desk.spent_micro(),
         cap_micro=stamp.cap_micro,
         simulated=stamp.simulated,
     )
@@ -255,7 +259,7 @@ def _manifest(basis: Basis, taken: Profile, table_sha256: str) -> Manifest:
             for one in taken.measures
         ],
         rho_micro=taken.rho_micro,
-        budget_spent_micro=sum(one.rho_micro for one in basis.spendings) + taken.rho_micro,
+        budget_spent_micro=basis.spent_micro + taken.rho_micro,
         budget_cap_micro=basis.cap_micro,
         directory_sha256=basis.stored_directory.sha256,
         totals_sha256=basis.stored_totals.sha256,

@@ -101,6 +101,7 @@ class AnalyticsSide:
             jobs=[self._job(RELEASE_JOB, self._release), self._job(PRUNE_JOB, self._prune)],
             pages=self.publication.pages(),
             tiles=self._tiles,
+            measured=self.store.measured,
             metrics=self._metrics,
             ready=self._ready,
             close=self.close,

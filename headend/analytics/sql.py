@@ -30,6 +30,9 @@ from headend.kit.shelf import Shelf
 from shared.weeks import Week
 
 T = TypeVar("T")
+AT_A_TIME = 20_000
+"""Nonces that are forgotten in one transaction: some milliseconds, in which fragments wait."""
+_SPENT = "SELECT week, measure, rho_micro FROM budget"
 
 
 class SqlDesk:
@@ -80,8 +83,17 @@ class SqlDesk:
 
     def spendings(self) -> list[Spending]:
         """The whole budget ledger."""
-        rows = self._connection.execute("SELECT * FROM budget ORDER BY week, measure")
-        return [Spending(Week.parse(row["week"]), row["measure"], row["rho_micro"]) for row in rows]
+        return _spendings(self._connection.execute(f"{_SPENT} ORDER BY week, measure"))
+
+    def spendings_between(self, first: Week, last: Week) -> list[Spending]:
+        """The lines of some weeks; the names of weeks are in the order of the weeks."""
+        sql = f"{_SPENT} WHERE week >= ? AND week <= ? ORDER BY week, measure"
+        return _spendings(self._connection.execute(sql, (str(first), str(last))))
+
+    def spent_micro(self) -> int:
+        """What the whole budget ledger comes to."""
+        row = self._connection.execute("SELECT coalesce(sum(rho_micro), 0) FROM budget").fetchone()
+        return int(row[0])
 
     def release(self, week: Week) -> StoredRelease | None:
         """The week's release."""
@@ -115,9 +127,15 @@ class SqlDesk:
         """Forget the week's exact sums."""
         self._connection.execute("DELETE FROM counters WHERE week = ?", (str(week),))
 
-    def drop_nonces(self, week: Week) -> None:
-        """Forget which tokens of the week were spent."""
-        self._connection.execute("DELETE FROM spent WHERE week = ?", (str(week),))
+    def drop_nonces(self, week: Week, limit: int) -> bool:
+        """Forget which tokens of the week were spent, `limit` of them; whether more are left."""
+        place = "SELECT nonce FROM spent WHERE week = ? ORDER BY nonce LIMIT 1 OFFSET ?"
+        beyond = self._connection.execute(place, (str(week), limit)).fetchone()
+        if beyond is None:
+            self._connection.execute("DELETE FROM spent WHERE week = ?", (str(week),))
+            return False
+        self._connection.execute("DELETE FROM spent WHERE week = ? AND nonce < ?", (str(week), beyond[0]))
+        return True
 
     def _one(self, question: str, week: Week) -> Any:  # noqa: ANN401 (a row of the driver, or None)
         return self._connection.execute(question, (str(week),)).fetchone()
@@ -247,7 +265,8 @@ class SqlStore(ABC):
 
     def forget(self, week: Week, now_ms: int) -> None:
         """Delete a final week's counters and nonces."""
-        self.storage.write(lambda connection: _forget(self._desk(connection), week, now_ms))
+        while self.storage.write(lambda connection: _forget(self._desk(connection), week, now_ms)):
+            continue
 
     @abstractmethod
     def shelf(self, folder: Path) -> Shelf:
@@ -257,12 +276,25 @@ class SqlStore(ABC):
         """Whether this process may run jobs now."""
         return self.storage.turn()
 
+    def measured(self) -> list[tuple[str, float]]:
+        """What the database tells of itself."""
+        return self.storage.measured()
+
     def close(self) -> None:
         """Let go of the database."""
         self.storage.close()
 
     def _desk(self, connection: Connection | None = None) -> SqlDesk:
         return SqlDesk(connection or self.storage.read())
+
+
+def _spendings(rows: Iterable[Any]) -> list[Spending]:
+    weeks: dict[str, Week] = {}
+    found = []
+    for name, measure, rho_micro in rows:
+        week = weeks.get(name) or weeks.setdefault(name, Week.parse(name))
+        found.append(Spending(week, measure, rho_micro))
+    return found
 
 
 def _directory(row: Any) -> StoredDirectory:  # noqa: ANN401 (a row of the driver)
@@ -362,9 +394,12 @@ def _add_disclosure(connection: Connection, one: Disclosure) -> None:
     )
 
 
-def _forget(desk: SqlDesk, week: Week, now_ms: int) -> None:
+def _forget(desk: SqlDesk, week: Week, now_ms: int) -> bool:
+    """Forget some of a week, so that fragments need not wait for all of it; whether more is left."""
     if desk.state(week) in {None, WeekState.OPEN}:
         raise WeekNotDoneError(f"week {week} is not done yet")
     desk.drop_counters(week)
-    desk.drop_nonces(week)
+    if desk.drop_nonces(week, AT_A_TIME):
+        return True
     desk.record_done("prune", week, now_ms)
+    return False

@@ -174,6 +174,14 @@ class ReleaseDesk(Protocol):
         """The whole budget ledger."""
         ...
 
+    def spendings_between(self, first: Week, last: Week) -> list[Spending]:
+        """The lines of the budget ledger of some weeks, both included."""
+        ...
+
+    def spent_micro(self) -> int:
+        """What the whole budget ledger comes to, in millionths."""
+        ...
+
     def release(self, week: Week) -> StoredRelease | None:
         """The week's release."""
         ...
@@ -323,6 +331,10 @@ class AnalyticsStore(Protocol):
 
     def turn(self) -> AbstractContextManager[bool]:
         """Whether this process may run jobs now; see `Engine.turn`."""
+        ...
+
+    def measured(self) -> list[tuple[str, float]]:
+        """What the database tells Prometheus of itself; see `Engine.measured`."""
         ...
 
     def close(self) -> None:

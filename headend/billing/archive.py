@@ -70,6 +70,7 @@ NOBODY = {
     "sellers": "the operator",
     "order_sums": "how many orders stand where",
     "ledger_sums": "what the ledger comes to",
+    "agent_sums": "how many boxes run which software",
     "batch_sums": "what batches come to",
     "verifications": "how batches were verified",
     "export_keys": "receivers of exports",

@@ -18,7 +18,7 @@ from headend.billing.rating import (
 from headend.billing.rows import Account, Alarm, AnnexRow, Link, NotFoundError, OrderRow, OrderState
 from headend.billing.store import BillingTx
 from shared.clock import from_ms, to_ms
-from shared.named import Delivery, Offer, Order, Promotion, title_hash
+from shared.named import AccountId, Delivery, Offer, Order, Promotion, title_hash
 from shared.weeks import Month
 
 VELOCITY_LIMIT = 20
@@ -38,8 +38,9 @@ def rate(tx: BillingTx, order: Order, link: Link, effective_ms: int) -> OrderRow
     else:
         row = replace(row, state=OrderState.SUSPENDED, reason=reason)
     tx.add_order(row)
-    if row.state is not OrderState.SUSPENDED and offer is not None:
+    if row.state is not OrderState.SUSPENDED and offer is not None and named.account is not None:
         _carry_out(tx, row, link, (offer, order.salt), link.received_ms)
+        _watch(tx, row, named.account)
     _look_at_binding(tx, row)
     return row
 
@@ -57,9 +58,11 @@ def readmit(tx: BillingTx, row: OrderRow, meant: tuple[Offer, str] | None, now_m
         post_usage(tx, charged, link, now_ms)
         return charged
     offer, _ = meant
+    account = tx.account(row.account or "")
     decided = _decided(tx, row, offer)
     tx.set_order(decided)
     _carry_out(tx, decided, link, meant, now_ms)
+    _watch(tx, decided, account)
     return decided
 
 
@@ -157,14 +160,13 @@ def _window(row: OrderRow, offer: Offer) -> tuple[int, int]:
 
 def _carry_out(tx: BillingTx, row: OrderRow, link: Link, meant: tuple[Offer, str], now_ms: int) -> None:
     offer, salt = meant
-    account = tx.account(row.account or "")
     rated = row.state is OrderState.RATED
     tx.add_annex(
         AnnexRow(
             box=row.box,
             epoch=row.epoch,
             seq=row.seq,
-            account=account.account,
+            account=AccountId(row.account or ""),
             offer=offer.offer,
             offer_version=offer.version,
             title=offer.title,
@@ -176,7 +178,6 @@ def _carry_out(tx: BillingTx, row: OrderRow, link: Link, meant: tuple[Offer, str
     )
     if rated:
         post_usage(tx, row, link, now_ms)
-        _watch(tx, row, account)
 
 
 def post_usage(tx: BillingTx, row: OrderRow, link: Link, at_ms: int, *, back: bool = False) -> None:
@@ -204,15 +205,18 @@ def post_usage(tx: BillingTx, row: OrderRow, link: Link, at_ms: int, *, back: bo
 
 
 def _watch(tx: BillingTx, row: OrderRow, account: Account) -> None:
-    placed, _ = tx.orders_since(account.account, row.effective_ms - _DAY_MS)
-    if placed > VELOCITY_LIMIT:
+    """Look how much an account orders, and for how much, at an order that costs something."""
+    if row.state is not OrderState.RATED:
+        return
+    day_ms = row.effective_ms - _DAY_MS
+    if tx.paid_orders_since(account.account, day_ms, VELOCITY_LIMIT + 1) > VELOCITY_LIMIT:
         day = from_ms(row.effective_ms).date().isoformat()
         tx.raise_alarm(Alarm("velocity", row.box, account.account, day, row.received_ms), None)
     limit = account.spending_limit_cents
     if limit is None:
         return
     zone = ZoneInfo(account.zone)
-    _, spent = tx.orders_since(account.account, to_ms(Month.parse(row.month).start(zone)))
+    spent = tx.spent_since(account.account, to_ms(Month.parse(row.month).start(zone)))
     if spent > limit:
         tx.raise_alarm(Alarm("over-limit", row.box, account.account, row.month, row.received_ms), None)
 

@@ -52,11 +52,23 @@ class FleetTx(Protocol):
     """The part of a transaction, or of a look, that knows the fleet."""
 
     def heard_since(self, from_ms: int) -> int:
-        """How many bound boxes have been heard since an instant."""
+        """How many bound boxes have been heard since an instant; reads only those."""
+        ...
+
+    def silent_since(self, from_ms: int) -> int:
+        """How many bound boxes have not been heard since an instant; reads only those."""
+        ...
+
+    def bound_boxes(self) -> int:
+        """How many boxes are bound, as counted while they were bound and released."""
         ...
 
     def agents(self) -> list[tuple[str, int]]:
-        """Bound boxes by the version of their software, most first."""
+        """Bound boxes by the version of their software, most first, as counted while they told it."""
+        ...
+
+    def recount_agents(self) -> list[tuple[str, int]]:
+        """The same, from every box."""
         ...
 
     def sighting(self, box: str) -> Sighting | None:

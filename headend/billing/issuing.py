@@ -28,10 +28,15 @@ from headend.billing.store import BillingStore, BillingTx
 from headend.kit.http import MalformedError
 from headend.kit.shelf import Shelf
 from shared.clock import Clock
-from shared.named import TokenAsk, TokenGrant, UnreadableMessageError, read
+from shared.named import AccountId, TokenAsk, TokenGrant, UnreadableMessageError, read
 from shared.register import Profile, in_force
 from shared.tokens import TokenError, TokenRequest, token_key_id, truncated_key_id
 from shared.weeks import NotAWeekError, Week
+
+DRAW, FORGET = "draw", "forget-tokens"
+"""The jobs by whose records it is known which weeks are drawn, and which are forgotten."""
+AT_A_TIME = 1_000
+"""Accounts that are drawn or forgotten in one transaction: some milliseconds, in which others wait."""
 
 
 class TokenKeys:
@@ -208,17 +213,40 @@ def _week(text: str) -> Week:
         raise WrongWeekError("no such week") from error
 
 
-def draw_reporting_boxes(tx: BillingTx, week: Week, below: Callable[[int], int]) -> int:
+def draw_reporting_boxes(store: BillingStore, week: Week, below: Callable[[int], int], now_ms: int) -> int:
     """Draw one box of every account for the week, uniformly, whatever its owner consented to.
 
-    `below(n)` gives a uniform number from 0 to n - 1. What was drawn before stands. Gives the number of
-    accounts.
+    `below(n)` gives a uniform number from 0 to n - 1. Some accounts at a time, so that nobody waits for all
+    of them: what was drawn before stands, so to go on after a crash is to begin anew, and the week is
+    recorded as drawn with the last of them. Once it is, nothing is drawn. Gives the number of accounts.
     """
-    drawn = 0
-    for account, boxes in list(tx.accounts_with_boxes()):
-        tx.draw_reporting(str(week), account, boxes[below(len(boxes))])
-        drawn += 1
+    drawn, last = 0, ""
+
+    def some(tx: BillingTx) -> list[AccountId]:
+        if (tx.last_slot(DRAW) or "") >= str(week):
+            return []
+        found = tx.some_with_boxes(last, AT_A_TIME)
+        tx.draw_reporting(str(week), {account: boxes[below(len(boxes))] for account, boxes in found})
+        if not found:
+            tx.claim(DRAW, str(week), now_ms)
+        return [account for account, _ in found]
+
+    while names := store.write(some):
+        drawn, last = drawn + len(names), names[-1]
     return drawn
+
+
+def forget_tokens(store: BillingStore, week: Week, now_ms: int) -> None:
+    """Forget who reported in a week and what was signed for it, some at a time, and record it as done."""
+
+    def some(tx: BillingTx) -> bool:
+        more = tx.forget_tokens(str(week), AT_A_TIME)
+        if not more:
+            tx.claim(FORGET, str(week), now_ms)
+        return more
+
+    while store.write(some):
+        continue
 
 
 def below(limit: int) -> int:

@@ -18,7 +18,7 @@ from headend.billing.refusals import (
     UnknownEpochError,
     WrongSignatureError,
 )
-from headend.billing.rows import Alarm, Box, ChainEnd, Link, NotFoundError
+from headend.billing.rows import Alarm, Box, Link, NotFoundError
 from headend.billing.store import BillingStore, BillingTx
 from headend.kit.http import MalformedError, RefusedError
 from shared import dsse
@@ -43,6 +43,18 @@ class Signed:
     payload: bytes
     head: ChainHead
     hash: str
+
+
+@dataclass(frozen=True)
+class Tip:
+    """How far an epoch is stored: the last place, its hash, and when it took effect (Unix milliseconds).
+
+    It is asked once for a submission and then carried along, since whoever takes it holds the epoch.
+    """
+
+    seq: int
+    hash: str
+    ms: int
 
 
 Keys = dict[str, tuple[Box, dsse.PublicKey]]
@@ -153,33 +165,34 @@ def _commit(store: BillingStore, read: list[list[Signed]], now_ms: int) -> list[
 def _take_all(tx: BillingTx, signed: list[Signed], now_ms: int) -> Acknowledgement | Exception:
     head = signed[0].head
     tx.hear(head.box, "", now_ms)
-    for one in signed:
-        refusal = _take_one(tx, one, now_ms)
-        if refusal is not None:
-            return refusal
-    end = tx.chain_end(head.box, head.epoch)
-    return Acknowledgement(head.box, head.epoch, end.last_seq if end else 0)
-
-
-def _take_one(tx: BillingTx, one: Signed, now_ms: int) -> RefusedError | None:
-    """1. The epoch was issued. 2. Known position: the same bytes, or an alarm. 3. After a gap: only noted.
-
-    4. Next position: it follows the stored one, or an alarm. 5. Store it, then rate it.
-    """
-    head = one.head
     end = tx.chain_end(head.box, head.epoch)
     if end is None:
         return UnknownEpochError("never issued")
-    if head.seq <= end.last_seq:
-        return _compare(tx, one, now_ms)
-    if head.seq > end.last_seq + 1:
+    tip = Tip(end.last_seq, end.last_hash, end.last_ms)
+    for one in signed:
+        found = _take_one(tx, one, tip, now_ms)
+        if isinstance(found, RefusedError):
+            return found
+        tip = found
+    return Acknowledgement(head.box, head.epoch, tip.seq)
+
+
+def _take_one(tx: BillingTx, one: Signed, tip: Tip, now_ms: int) -> Tip | RefusedError:
+    """Take one message of an epoch that is stored up to `tip`; gives how far it is stored then.
+
+    1. Known position: the same bytes, or an alarm. 2. After a gap: only noted. 3. Next position: it follows
+    the stored one, or an alarm. 4. Store it, then rate it.
+    """
+    head = one.head
+    if head.seq <= tip.seq:
+        return _compare(tx, one, now_ms) or tip
+    if head.seq > tip.seq + 1:
         tx.tell(head.box, head.epoch, head.seq, now_ms)
-        return None
-    if head.prev != end.last_hash:
+        return tip
+    if head.prev != tip.hash:
         _alarm(tx, "fork", one, now_ms)
         return ForkError("does not follow")
-    _store(tx, one, end, now_ms)
-    return None
+    return _store(tx, one, tip, now_ms)
 
 
 def _compare(tx: BillingTx, one: Signed, now_ms: int) -> RefusedError | None:
@@ -195,9 +208,9 @@ def _alarm(tx: BillingTx, kind: str, one: Signed, now_ms: int) -> None:
     tx.raise_alarm(Alarm(kind, one.head.box, "", detail, now_ms), one.envelope)
 
 
-def _store(tx: BillingTx, one: Signed, end: ChainEnd, now_ms: int) -> None:
+def _store(tx: BillingTx, one: Signed, tip: Tip, now_ms: int) -> Tip:
     message = readable(one.payload)
-    bounds = TimeBounds(end.last_ms, now_ms)
+    bounds = TimeBounds(tip.ms, now_ms)
     told_ms = message.placed_ms if isinstance(message, Order) else getattr(message, "at_ms", 0)
     effective = bounds.effective(told_ms)
     head = one.head
@@ -212,6 +225,7 @@ def _store(tx: BillingTx, one: Signed, end: ChainEnd, now_ms: int) -> None:
             note_delivery(tx, message, link, effective)
         case None:
             tx.add_order(unreadable(tx, link, effective))
+    return Tip(head.seq, one.hash, effective)
 
 
 def readable(payload: bytes) -> Order | Delivery | None:

@@ -5,7 +5,7 @@ end of a box's chain, the account that an order is for, the reporting box that a
 the ledger and of the audit are taken when the transaction ends.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from importlib.resources import files
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from msgspec import structs
 
+from headend.billing.known_offers import KnownOffers
 from headend.billing.ledger import Draft, chained, check_balanced
 from headend.billing.rows import Account, ChainEnd, Entry
 from headend.billing.sql import SqlBillingTx
@@ -30,7 +31,11 @@ WEEKLY = ("reporting", "grants")
 """Tables of which every week has a part of its own, which is dropped when the week is forgotten."""
 SCHEMA = Schema(
     "billing",
-    (Migration("tables", (files("headend.billing") / "tables.sql").read_text()), SEALED_KEYS),
+    (
+        Migration("tables", (files("headend.billing") / "tables.sql").read_text()),
+        SEALED_KEYS,
+        Migration("counted_agents", (files("headend.billing") / "agents.sql").read_text()),
+    ),
     WEEKLY,
 )
 _ENTRY = ", ".join(Entry.__struct_fields__)
@@ -124,9 +129,9 @@ class PostgresBillingTx(SqlBillingTx):
         self._open(week)
         super().put_directory(week, envelope)
 
-    def draw_reporting(self, week: str, account: str, box: str) -> None:
+    def draw_reporting(self, week: str, drawn: Mapping[str, str]) -> None:
         self._open(week)
-        super().draw_reporting(week, account, box)
+        super().draw_reporting(week, drawn)
 
     def add_grant(self, week: str, account: str, measure: str, request_hash: str, response: bytes) -> None:
         self._open(week)
@@ -137,10 +142,11 @@ class PostgresBillingTx(SqlBillingTx):
         if isinstance(engine, PostgresStorage):
             engine.weeks.open(self._db, WEEKLY, week)
 
-    def forget_tokens(self, week: str) -> None:
+    def forget_tokens(self, week: str, limit: int) -> bool:  # noqa: ARG002 (a part goes as a whole)
         engine = self._engine
         if isinstance(engine, PostgresStorage):
             engine.weeks.drop(self._db, WEEKLY, week)
+        return False
 
 
 class PostgresBilling:
@@ -148,6 +154,7 @@ class PostgresBilling:
 
     def __init__(self, url: str) -> None:
         self.storage = PostgresStorage(url, SCHEMA)
+        self._known = KnownOffers(self.storage.read)
 
     def write(self, work: Callable[[BillingTx], T]) -> T:
         return self.storage.write(self._over(work))
@@ -156,10 +163,10 @@ class PostgresBilling:
         return self.storage.write_beside(self._over(work))
 
     def _over(self, work: Callable[[BillingTx], T]) -> Callable[[Connection], T]:
-        return lambda connection: work(PostgresBillingTx(connection, self.storage))
+        return lambda connection: work(PostgresBillingTx(connection, self.storage, self._known))
 
     def read(self) -> BillingTx:
-        return PostgresBillingTx(self.storage.read(), self.storage)
+        return PostgresBillingTx(self.storage.read(), self.storage, self._known)
 
     def shelf(self, folder: Path) -> Shelf:
         return TableShelf(self.storage, folder)
@@ -169,6 +176,9 @@ class PostgresBilling:
 
     def sweep(self) -> None:
         self.storage.sweep()
+
+    def measured(self) -> list[tuple[str, float]]:
+        return self.storage.measured()
 
     def close(self) -> None:
         self.storage.close()

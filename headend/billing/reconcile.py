@@ -116,7 +116,7 @@ def reconcile(tx: BillingTx) -> Reconciliation:
 
 
 def recounted(tx: BillingTx) -> list[str]:
-    """What the running sums say otherwise than a recount of every order and entry; empty if they agree."""
+    """What the running sums say otherwise than a recount of all that they add up; empty if they agree."""
     kept, counted = tx.ledger_totals(1, None), tx.recount_ledger()
     faults = [
         f"{name}: {kept[name]} cents kept, {counted[name]} counted"
@@ -129,7 +129,16 @@ def recounted(tx: BillingTx) -> list[str]:
         before, after = sums.get(place), found.get(place)
         if before != after:
             faults.append(f"{', '.join(place)}: {_told(before)} kept, {_told(after)} counted")
-    return faults
+    return faults + _miscounted_agents(tx)
+
+
+def _miscounted_agents(tx: BillingTx) -> list[str]:
+    kept, counted = dict(tx.agents()), dict(tx.recount_agents())
+    return [
+        f"agent {agent or 'unsaid'}: {kept.get(agent, 0)} boxes kept, {counted.get(agent, 0)} counted"
+        for agent in sorted(kept.keys() | counted.keys())
+        if kept.get(agent, 0) != counted.get(agent, 0)
+    ]
 
 
 def _told(total: MonthTotals | None) -> str:

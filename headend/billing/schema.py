@@ -274,3 +274,10 @@ def requests_and_a_chained_audit(db: sqlite_utils.Database) -> None:
         before = chain.link(before, tuple(row))
         db.execute("UPDATE audit SET hash = ? WHERE line = ?", (before, row[0]))
     _guard(db, "audit", "UPDATE")
+
+
+@migrations()
+def counted_agents(db: sqlite_utils.Database) -> None:
+    """How many boxes run which software, counted as they say so."""
+    for statement in _statements(sums.AGENTS):
+        db.execute(statement)

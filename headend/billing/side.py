@@ -107,6 +107,7 @@ class BillingSide:
             downloads=[*offered.make_downloads(desk), *answering.downloads()],
             searches=[offered.SEARCH, SEARCH],
             tiles=lambda visit: [*tiles(desk, visit), *officer.tiles(visit)],
+            measured=self.store.measured,
             metrics=self._metrics,
             ready=self._ready,
             close=self.close,
@@ -144,7 +145,7 @@ class BillingSide:
     def flush(self) -> None:
         """Store the counts of refusals, and let go of keys that another node has forgotten."""
         self._store_tally()
-        forgotten = self.store.read().last_slot("forget-tokens")
+        forgotten = self.store.read().last_slot(issuing.FORGET)
         if forgotten != self._forgotten:
             self._forgotten = forgotten
             self.keys.let_go()
@@ -260,38 +261,31 @@ class BillingSide:
 
     def _job_draw(self) -> Job:
         """Draw each account's reporting box when the week starts."""
-        return self._job("draw", self._next_draw, self._draw)
+        return self._job(issuing.DRAW, self._next_draw, self._draw)
 
     def _next_draw(self) -> Slot:
         return week_slot(
-            self.store.read().last_slot("draw"),
+            self.store.read().last_slot(issuing.DRAW),
             self.setup.first_week,
             lambda week: week.start(self.setup.zone),
         )
 
     def _draw(self, slot: Slot) -> None:
-        def work(tx: BillingTx) -> None:
-            if tx.claim("draw", slot.name, self.now_ms()):
-                issuing.draw_reporting_boxes(tx, Week.parse(slot.name), issuing.below)
-
-        self.store.write(work)
+        issuing.draw_reporting_boxes(self.store, Week.parse(slot.name), issuing.below, self.now_ms())
 
     def _job_forget(self) -> Job:
         """Forget a week's reporting boxes, grants and token keys, a day after it has closed."""
-        return self._job("forget-tokens", self._next_forget, self._forget)
+        return self._job(issuing.FORGET, self._next_forget, self._forget)
 
     def _next_forget(self) -> Slot:
-        done = self.store.read().last_slot("forget-tokens")
+        done = self.store.read().last_slot(issuing.FORGET)
         zone = self.setup.zone
         return week_slot(done, self.setup.first_week, lambda week: week.closes(zone) + FORGOTTEN_AFTER)
 
     def _forget(self, slot: Slot) -> None:
-        def work(tx: BillingTx) -> None:
-            if tx.claim("forget-tokens", slot.name, self.now_ms()):
-                tx.forget_tokens(slot.name)
-
-        self.keys.destroy(Week.parse(slot.name))
-        self.store.write(work)
+        week = Week.parse(slot.name)
+        self.keys.destroy(week)
+        issuing.forget_tokens(self.store, week, self.now_ms())
 
     def _job_invoices(self) -> Job:
         """Bill the month, two days after its end."""
@@ -340,10 +334,9 @@ class BillingSide:
         look = self.store.read()
         drawn, asked, issued = look.issued(str(week))
         counts: dict[str, int] = {}
-        areas = {account.account: account.postal_area for account in look.accounts()}
-        for account, boxes in look.accounts_with_boxes():
-            region = self.setup.region_of(areas[account])
-            counts[region] = counts.get(region, 0) + len(boxes)
+        for area, boxes in look.boxes_by_area():
+            region = self.setup.region_of(area)
+            counts[region] = counts.get(region, 0) + boxes
         rounded = {region: _to_ten(n) for region, n in sorted(counts.items())}
         return BoxTotals(
             week=str(week), boxes=rounded, accounts_drawn=drawn, accounts_asked=asked, issued=issued

@@ -1,6 +1,6 @@
 """Billing's transactions in SQL; see headend.billing.store for what each method means."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from headend.billing.known_offers import KnownOffers, read_offer
 from headend.billing.lists import Chosen
 from headend.billing.rows import (
     Account,
@@ -25,6 +26,7 @@ from headend.billing.sql_fleet import SqlFleetTx
 from headend.billing.sql_forgetting import SqlForgettingTx
 from headend.billing.sql_lists import SqlListsTx
 from headend.kit import chain
+from headend.kit.engine import Connection, Streams
 from headend.kit.runs import Run
 from shared.named import GENESIS, AccountId, BoxId, Offer, Promotion
 
@@ -36,6 +38,10 @@ _PLACE = "box = ? AND epoch = ? AND seq = ?"
 
 class SqlBillingTx(SqlBooksTx, SqlForgettingTx, SqlListsTx, SqlFleetTx):
     """`BillingTx` over one connection; inside `write` it is one transaction."""
+
+    def __init__(self, connection: Connection, engine: Streams, known: KnownOffers | None = None) -> None:
+        super().__init__(connection, engine)
+        self._known = known
 
     def stamp(self, fact: str, value: str) -> str:
         self._db.execute("INSERT INTO installation VALUES (?, ?) ON CONFLICT DO NOTHING", (fact, value))
@@ -126,8 +132,27 @@ class SqlBillingTx(SqlBooksTx, SqlForgettingTx, SqlListsTx, SqlFleetTx):
 
     def accounts_with_boxes(self) -> Iterator[tuple[AccountId, tuple[BoxId, ...]]]:
         sql = "SELECT account, box FROM boxes WHERE released_ms IS NULL ORDER BY account, box"
-        for account, rows in groupby(self._stream(sql), key=itemgetter(0)):
-            yield AccountId(account), tuple(BoxId(box) for _, box in rows)
+        return _by_account(self._stream(sql))
+
+    def some_with_boxes(self, after: str, limit: int) -> list[tuple[AccountId, tuple[BoxId, ...]]]:
+        # As many boxes and one hold as many accounts at the most; of the last one there may be more.
+        bound = "SELECT account, box FROM boxes INDEXED BY boxes_by_account WHERE released_ms IS NULL"
+        sql = f"{bound} AND account > ? ORDER BY account LIMIT ?"
+        rows = self._db.execute(sql, (after, limit)).fetchall()
+        if not rows:
+            return []
+        last = rows[-1][0]
+        rest = self._db.execute(f"{bound} AND account = ?", (last,)).fetchall()
+        whole = [(account, box) for account, box in rows if account != last] + [tuple(row) for row in rest]
+        return list(_by_account(sorted(whole)))
+
+    def boxes_by_area(self) -> list[tuple[str, int]]:
+        sql = (
+            "SELECT postal_area, sum(n) FROM accounts JOIN (SELECT account, count(*) AS n FROM boxes "
+            "WHERE released_ms IS NULL GROUP BY account) AS held USING (account) "
+            "GROUP BY postal_area ORDER BY postal_area"
+        )
+        return list(self._all(lambda area, n: (area, int(n)), sql))
 
     # --- chain
     def chain_end(self, box: str, epoch: int) -> ChainEnd | None:
@@ -197,8 +222,9 @@ class SqlBillingTx(SqlBooksTx, SqlForgettingTx, SqlListsTx, SqlFleetTx):
         return self._one(int, "SELECT coalesce(max(version), 0) FROM catalogues") or 0
 
     def offer(self, offer: str, version: int) -> Offer | None:
-        sql = "SELECT terms FROM offers WHERE offer = ? AND version = ?"
-        return self._one(lambda terms: msgspec.json.decode(terms, type=Offer), sql, offer, version)
+        if self._known is not None:
+            return self._known.seen_by(self._db, offer, version)
+        return read_offer(self._db, offer, version)
 
     def promotion(self, promotion: str, version: int) -> Promotion | None:
         sql = "SELECT terms FROM promotions WHERE promotion = ? AND version = ?"
@@ -263,9 +289,10 @@ class SqlBillingTx(SqlBooksTx, SqlForgettingTx, SqlListsTx, SqlFleetTx):
         return (order for _, order in self.orders_page(chosen, None, limit))
 
     def due_orders(self, account: str, before_ms: int) -> list[OrderRow]:
+        # Left to itself SQLite reads all orders that the account has ever placed.
         sql = (
-            f"SELECT {_ORDER} FROM orders WHERE account = ? AND effective_ms < ? AND state = 'rated' "
-            "ORDER BY effective_ms, box, epoch, seq"
+            f"SELECT {_ORDER} FROM orders INDEXED BY orders_due WHERE account = ? AND effective_ms < ? "
+            "AND state = 'rated' ORDER BY effective_ms, box, epoch, seq"
         )
         return list(self._all(_order, sql, account, before_ms))
 
@@ -288,13 +315,19 @@ class SqlBillingTx(SqlBooksTx, SqlForgettingTx, SqlListsTx, SqlFleetTx):
         )
         return {OrderState(state): (n, cents) for state, n, cents in self._db.execute(sql)}
 
-    def orders_since(self, account: str, from_ms: int) -> tuple[int, int]:
+    def paid_orders_since(self, account: str, from_ms: int, most: int) -> int:
         sql = (
-            "SELECT count(*), coalesce(sum(price_cents - credit_cents), 0) FROM orders "
+            "SELECT count(*) FROM (SELECT 1 FROM orders INDEXED BY orders_by_account WHERE account = ? "
+            "AND effective_ms >= ? AND state IN ('rated', 'billed') LIMIT ?) AS paid"
+        )
+        return self._one(int, sql, account, from_ms, most) or 0
+
+    def spent_since(self, account: str, from_ms: int) -> int:
+        sql = (
+            "SELECT coalesce(sum(price_cents - credit_cents), 0) FROM orders "
             "WHERE account = ? AND effective_ms >= ? AND state IN ('rated', 'billed')"
         )
-        counted = self._one(lambda n, cents: (int(n), int(cents)), sql, account, from_ms)
-        return counted or (0, 0)
+        return self._one(int, sql, account, from_ms) or 0
 
     def add_annex(self, row: AnnexRow) -> None:
         self._insert("annex", _ANNEX, values_of(row))
@@ -313,10 +346,10 @@ class SqlBillingTx(SqlBooksTx, SqlForgettingTx, SqlListsTx, SqlFleetTx):
         return self._one(AnnexRow, sql, account, offer, until_ms, from_ms)
 
     # --- tokens
-    def draw_reporting(self, week: str, account: str, box: str) -> None:
-        self._db.execute(
+    def draw_reporting(self, week: str, drawn: Mapping[str, str]) -> None:
+        self._db.executemany(
             "INSERT INTO reporting (week, account, box) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-            (week, account, box),
+            [(week, account, box) for account, box in drawn.items()],
         )
 
     def reporting_box(self, week: str, account: str) -> BoxId | None:
@@ -343,9 +376,17 @@ class SqlBillingTx(SqlBooksTx, SqlForgettingTx, SqlListsTx, SqlFleetTx):
         )
         return drawn, asked, dict(by_measure.fetchall())
 
-    def forget_tokens(self, week: str) -> None:
-        self._db.execute("DELETE FROM reporting WHERE week = ?", (week,))
-        self._db.execute("DELETE FROM grants WHERE week = ?", (week,))
+    def forget_tokens(self, week: str, limit: int) -> bool:
+        more = False
+        for table in ("reporting", "grants"):
+            place = f"SELECT account FROM {table} WHERE week = ? ORDER BY account LIMIT 1 OFFSET ?"
+            beyond = self._one(str, place, week, limit)
+            until, values = ("", (week,)) if beyond is None else (" AND account < ?", (week, beyond))
+            deleted = self._db.execute(f"DELETE FROM {table} WHERE week = ?{until}", values).rowcount
+            if beyond is not None and not deleted:  # one account has more than that
+                self._db.execute(f"DELETE FROM {table} WHERE week = ? AND account = ?", (week, beyond))
+            more = more or beyond is not None
+        return more
 
     # --- the rest
     def put_directory(self, week: str, envelope: bytes) -> None:
@@ -401,6 +442,11 @@ class SqlBillingTx(SqlBooksTx, SqlForgettingTx, SqlListsTx, SqlFleetTx):
     def last_run(self, job: str) -> Run | None:
         sql = "SELECT slot, done_ms FROM job_runs WHERE job = ? ORDER BY slot DESC LIMIT 1"
         return self._one(Run, sql, job)
+
+
+def _by_account(rows: Iterable[Any]) -> Iterator[tuple[AccountId, tuple[BoxId, ...]]]:
+    for account, held in groupby(rows, key=itemgetter(0)):
+        yield AccountId(account), tuple(BoxId(box) for _, box in held)
 
 
 def _order(*row: Any) -> OrderRow:  # noqa: ANN401 (columns of the driver)

@@ -154,10 +154,11 @@ class SqlBooksTx(SqlTx):
         return (self._whole(row) for row in self._db.execute(sql, (*values, limit)))
 
     def bill_of(self, account: str, month: str) -> str | None:
-        # Left to itself SQLite reads every bill of the month, since month and kind are an index too.
+        # Left to itself SQLite reads every bill of the month, since month and kind are an index too. The
+        # index that holds one bill a month leaves out those whose account has been forgotten.
         sql = (
-            "SELECT number FROM invoices INDEXED BY invoices_by_account "
-            "WHERE account = ? AND month = ? AND kind = 'invoice'"
+            "SELECT number FROM invoices INDEXED BY one_bill_a_month "
+            "WHERE account = ? AND account <> '' AND month = ? AND kind = 'invoice'"
         )
         return self._one(str, sql, account, month)
 

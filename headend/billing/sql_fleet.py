@@ -23,7 +23,21 @@ class SqlFleetTx(SqlTx):
         sql = "SELECT count(*) FROM sightings INDEXED BY sightings_by_time WHERE bound = 1 AND heard_ms >= ?"
         return self._one(int, sql, from_ms) or 0
 
+    def silent_since(self, from_ms: int) -> int:
+        sql = "SELECT count(*) FROM sightings INDEXED BY sightings_by_time WHERE bound = 1 AND heard_ms < ?"
+        return self._one(int, sql, from_ms) or 0
+
+    def bound_boxes(self) -> int:
+        return self._one(int, "SELECT coalesce(sum(boxes), 0) FROM agent_sums") or 0
+
     def agents(self) -> list[tuple[str, int]]:
+        sql = (
+            "SELECT agent, sum(boxes) FROM agent_sums GROUP BY agent HAVING sum(boxes) > 0 "
+            "ORDER BY sum(boxes) DESC, agent"
+        )
+        return list(self._all(lambda agent, n: (agent, int(n)), sql))
+
+    def recount_agents(self) -> list[tuple[str, int]]:
         sql = (
             "SELECT agent, count(*) FROM sightings INDEXED BY sightings_by_agent WHERE bound = 1 "
             "GROUP BY agent ORDER BY count(*) DESC, agent"

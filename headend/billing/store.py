@@ -4,7 +4,7 @@ Rows stand in headend.billing.rows, what keeps books in headend.billing.books, w
 headend.billing.forgetting, what lists in headend.billing.lists and headend.billing.fleet.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -100,6 +100,14 @@ class BillingTx(BooksTx, ForgettingTx, ListsTx, FleetTx, Protocol):
 
     def accounts_with_boxes(self) -> Iterator[tuple[AccountId, tuple[BoxId, ...]]]:
         """Each account that has boxes bound to it, with them."""
+        ...
+
+    def some_with_boxes(self, after: str, limit: int) -> list[tuple[AccountId, tuple[BoxId, ...]]]:
+        """The same of at most `limit` accounts after one, in order; none if there are no more."""
+        ...
+
+    def boxes_by_area(self) -> list[tuple[str, int]]:
+        """How many boxes are bound by the postal area of their accounts, in order."""
         ...
 
     # --- chain
@@ -203,8 +211,12 @@ class BillingTx(BooksTx, ForgettingTx, ListsTx, FleetTx, Protocol):
         """Number and payable cents (what is left after credits) of orders by state."""
         ...
 
-    def orders_since(self, account: str, from_ms: int) -> tuple[int, int]:
-        """Number and payable cents of an account's paid orders since an instant."""
+    def paid_orders_since(self, account: str, from_ms: int, most: int) -> int:
+        """How many orders that cost something took effect since an instant, counted as far as `most`."""
+        ...
+
+    def spent_since(self, account: str, from_ms: int) -> int:
+        """Payable cents of an account's orders that took effect since an instant."""
         ...
 
     def add_annex(self, row: AnnexRow) -> None:
@@ -220,8 +232,8 @@ class BillingTx(BooksTx, ForgettingTx, ListsTx, FleetTx, Protocol):
         ...
 
     # --- tokens
-    def draw_reporting(self, week: str, account: str, box: str) -> None:
-        """Remember the reporting box of an account and week; the first draw stands."""
+    def draw_reporting(self, week: str, drawn: Mapping[str, str]) -> None:
+        """Remember the reporting boxes of accounts, by account, for a week; the first draw stands."""
         ...
 
     def reporting_box(self, week: str, account: str) -> BoxId | None:
@@ -240,8 +252,8 @@ class BillingTx(BooksTx, ForgettingTx, ListsTx, FleetTx, Protocol):
         """Accounts drawn, accounts that asked, and tokens issued by measure."""
         ...
 
-    def forget_tokens(self, week: str) -> None:
-        """Forget who reported in a week and what was signed for it."""
+    def forget_tokens(self, week: str, limit: int) -> bool:
+        """Forget who reported in a week and what was signed for it, some accounts; whether more are left."""
         ...
 
     # --- the rest
@@ -315,6 +327,10 @@ class BillingStore(Protocol):
 
     def sweep(self) -> None:
         """Empty the database's log, which still holds what has been deleted since it was last emptied."""
+        ...
+
+    def measured(self) -> list[tuple[str, float]]:
+        """What the database tells Prometheus of itself; see `Engine.measured`."""
         ...
 
     def close(self) -> None:

@@ -79,6 +79,25 @@ SELECT box, released_ms IS NULL, max(enrolled_ms, coalesce((SELECT max(told_ms) 
 WHERE epochs.box = boxes.box), 0)), '' FROM boxes;
 """
 
+AGENTS: Final = """
+CREATE TABLE agent_sums (agent TEXT PRIMARY KEY, boxes INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+INSERT INTO agent_sums (agent, boxes) SELECT agent, count(*) FROM sightings WHERE bound = 1 GROUP BY agent;
+CREATE TRIGGER sightings_added AFTER INSERT ON sightings BEGIN
+    INSERT INTO agent_sums (agent, boxes) VALUES (NEW.agent, NEW.bound)
+    ON CONFLICT (agent) DO UPDATE SET boxes = boxes + excluded.boxes;
+END;
+CREATE TRIGGER sightings_moved AFTER UPDATE OF bound, agent ON sightings
+WHEN OLD.bound <> NEW.bound OR OLD.agent <> NEW.agent BEGIN
+    UPDATE agent_sums SET boxes = boxes - OLD.bound WHERE agent = OLD.agent;
+    INSERT INTO agent_sums (agent, boxes) VALUES (NEW.agent, NEW.bound)
+    ON CONFLICT (agent) DO UPDATE SET boxes = boxes + excluded.boxes;
+END;
+CREATE TRIGGER sightings_removed AFTER DELETE ON sightings BEGIN
+    UPDATE agent_sums SET boxes = boxes - OLD.bound WHERE agent = OLD.agent;
+END;
+"""
+"""How many bound boxes run which software; a sign of life that says nothing new changes nothing of it."""
+
 INDEXES: Final = """
 DROP INDEX orders_by_state;
 CREATE INDEX orders_by_cell ON orders (month, state, display);

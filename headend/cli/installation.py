@@ -19,6 +19,7 @@ from headend.installation import (
     Installation,
     InstallationError,
     Settings,
+    databases_of,
 )
 from headend.kit.logs import FORMATS, log_config
 from headend.kit.process import wait_for_lock
@@ -59,6 +60,10 @@ CONNECTIONS = 8192
 )
 @click.option("--simulated", is_flag=True, help="Made for a simulator; said on every page, for ever.")
 @click.option("--clock", type=click.Path(path_type=Path), help="The simulator's clock file.")
+@click.option(
+    "--database",
+    help="Keep the sides in PostgreSQL: postgresql://stb_{side}@host/stb_{side}; see `database roles`.",
+)
 @told
 def init(
     folder: Path,
@@ -68,6 +73,7 @@ def init(
     country: str,
     regions: Path | None,
     clock: Path | None,
+    database: str | None,
     *,
     simulated: bool,
 ) -> None:
@@ -84,6 +90,7 @@ def init(
         clock=str(clock.resolve()) if clock else "",
         regions=tuple(areas["regions"]),
         areas=areas["areas"],
+        databases=databases_of(database) if database else {},
     )
     Installation.create(folder, settings)
     with opened(folder) as headend:

@@ -7,6 +7,7 @@ import click
 
 from headend.cli.common import folder_argument, json_option, print_json, print_table, told
 from headend.installation import ALL_SIDES, Installation
+from headend.kit.engine import check_driver
 
 DONE = """Every row is there and the same; installation.toml names the new databases.
 The old files are kept as *.db.moved, and nothing opens them. Look around (`headend reconcile`, `headend audit
@@ -28,6 +29,7 @@ def migrate(
 
     If it is cut short, start it again as before: it goes on where it stopped.
     """
+    check_driver()
     from headend.moving import move  # the driver is an extra
 
     installation = Installation(folder)
@@ -36,7 +38,7 @@ def migrate(
         return
     if to is None:
         raise click.UsageError("--to says where")
-    targets = move.targets_of(to, sides or ALL_SIDES)
+    targets = move.targets_of(to, sides or installation.sides)
     order = move.Order(targets, secrets.token_hex(16), chunk)
     found = move.move(installation, order, _tell)
     if as_json:

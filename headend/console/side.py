@@ -73,6 +73,7 @@ class ConsoleSide:
             ],
             deeds=[*people.deeds(), *self.auditing.deeds()],
             tiles=self._tiles,
+            measured=store.measured,
             metrics=self._metrics,
             ready=self._ready,
             close=store.close,

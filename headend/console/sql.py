@@ -213,6 +213,9 @@ class SqlConsole(ABC):
     def shelf(self, folder: Path) -> Shelf:
         """Where the console's own keys stand."""
 
+    def measured(self) -> list[tuple[str, float]]:
+        return self._storage.measured()
+
     def close(self) -> None:
         self._storage.close()
 

@@ -297,6 +297,10 @@ class ConsoleStore(Protocol):
         """Look at what has been committed."""
         ...
 
+    def measured(self) -> list[tuple[str, float]]:
+        """What the database tells Prometheus of itself; see `Engine.measured`."""
+        ...
+
     def close(self) -> None:
         """Let go of the database."""
         ...

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from headend.doctor import books, files, keys, machine, sqlite, stamps, weeks
 from headend.doctor.findings import Answer, Finding, Verdict, broken, warning
-from headend.doctor.patient import CannotLookError, Patient
+from headend.doctor.patient import CannotLookError, Look, Patient
+from headend.kit.engine import check_driver, has_driver
 
 Check = Callable[[Patient], Answer]
 
@@ -50,12 +51,28 @@ OF_BOTH: dict[str, Check] = {"directory-key": keys.directory_key}
 """What needs billing's database and that of analytics."""
 
 
-def checks(sides: tuple[str, ...]) -> dict[str, Check]:
-    """The checks for these sides by name, in the order in which they are told.
+def open_database(patient: Patient, side: str) -> Look:
+    """A side's database, whichever engine it has.
 
-    Databases are SQLite files; for another engine its own checks stand in the place of `sqlite.checks`.
+    Raises:
+        CannotLookError: there is none, or it cannot be opened.
     """
-    found = ANYWHERE | sqlite.checks(sides)
+    if not patient.on_postgres(side):
+        return sqlite.open_sqlite(patient, side)
+    check_driver()
+    from headend.doctor.postgres import open_postgres  # noqa: PLC0415 (the driver is an extra)
+
+    return open_postgres(patient, side)
+
+
+def checks(sides: tuple[str, ...], on_postgres: tuple[str, ...] = ()) -> dict[str, Check]:
+    """The checks for these sides by name, in the order in which they are told."""
+    in_files = tuple(side for side in sides if side not in on_postgres)
+    found = ANYWHERE | sqlite.checks(in_files)
+    if on_postgres and has_driver():
+        from headend.doctor import tables  # noqa: PLC0415 (the driver is an extra)
+
+        found |= tables.checks(on_postgres)
     for side in sides:
         found |= {f"{side}.{name}": check for name, check in OF_A_SIDE[side].items()}
     return found | (OF_BOTH if {"billing", "analytics"} <= set(sides) else {})
@@ -63,9 +80,10 @@ def checks(sides: tuple[str, ...]) -> dict[str, Check]:
 
 def examine(folder: Path, sides: tuple[str, ...], *, thorough: bool = False) -> list[Finding]:
     """Look at an installation; changes nothing, and finds something to say of anything."""
-    patient = Patient(folder, sides, sqlite.open_sqlite, thorough=thorough)
+    patient = Patient(folder, sides, open_database, thorough=thorough)
+    on_postgres = tuple(filter(patient.on_postgres, sides))
     try:
-        return [_ask(name, check, patient) for name, check in checks(sides).items()]
+        return [_ask(name, check, patient) for name, check in checks(sides, on_postgres).items()]
     finally:
         patient.close()
 

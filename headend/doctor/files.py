@@ -71,17 +71,19 @@ def keys_present(patient: Patient) -> Answer:
 
 def served(patient: Patient) -> Answer:
     """Whether a process holds the installation now."""
-    locks = [path for path in sorted(patient.folder.glob("*lock")) if _held(path)]
+    # What several nodes may serve each of them holds shared: then only who asks for it alone is refused.
+    how = fcntl.LOCK_EX if patient.installation.is_shared else fcntl.LOCK_SH
+    locks = [path for path in sorted(patient.folder.glob("*lock")) if _held(path, how)]
     if not locks:
         return warning("nobody serves it now", f"headend serve {patient.folder}")
     return fine(f"it is being served ({', '.join(path.name for path in locks)})")
 
 
-def _held(path: Path) -> bool:
+def _held(path: Path, how: int) -> bool:
     with path.open("rb") as file:
         try:
-            # Shared and at once let go: whoever starts to serve tries again for ten seconds.
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            # At once let go: whoever starts to serve tries again for ten seconds.
+            fcntl.flock(file, how | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
     return False

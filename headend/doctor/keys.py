@@ -5,7 +5,6 @@ from headend.billing.issuing import TokenKeys
 from headend.doctor.findings import Answer, broken, fine
 from headend.doctor.patient import Patient, Row
 from headend.installation import BILLING_KEY, CATALOGUE_KEY, DIRECTORY_KEY
-from headend.kit.shelf import FolderShelf
 from shared import dsse
 from shared.directory import MAX_DIRECTORY, Directory, read_directory
 from shared.dsse import DsseError, PayloadType
@@ -57,9 +56,9 @@ def manifest_key(patient: Patient) -> Answer:
     rows = patient.rows("analytics", "SELECT week, manifest FROM releases ORDER BY week DESC LIMIT 1")
     if not rows:
         return fine("no release yet")
-    if not (patient.installation.keys_of("analytics") / MANIFEST_KEY).exists():
+    if patient.shelf("analytics").get(MANIFEST_KEY) is None:
         return broken(f"there are releases, but no {MANIFEST_KEY} that signed them", RESTORE)
-    key = AnalyticsKeys(FolderShelf(patient.installation.keys_of("analytics"))).manifest_key()
+    key = AnalyticsKeys(patient.shelf("analytics")).manifest_key()
     try:
         dsse.verify(bytes(rows[0][1]), PayloadType.MANIFEST, key.public_key(), _LONGEST)
     except DsseError:
@@ -69,7 +68,7 @@ def manifest_key(patient: Patient) -> Answer:
 
 def week_keys(patient: Patient) -> Answer:
     """The keys of weeks that are published and not yet done are here, and are those that were published."""
-    sealing = AnalyticsKeys(FolderShelf(patient.installation.keys_of("analytics")))
+    sealing = AnalyticsKeys(patient.shelf("analytics"))
     for week, said in _open_weeks(patient):
         if sealing.gateway(week).config.encode() != said.key_config():
             return broken(f"the sealing key of {week} is not the one that was published", RESTORE)
@@ -79,7 +78,7 @@ def week_keys(patient: Patient) -> Answer:
 def token_keys(patient: Patient) -> Answer:
     """Likewise the keys that sign a week's tokens, until the week is forgotten."""
     public = patient.installation.public(DIRECTORY_KEY)
-    held = TokenKeys(FolderShelf(patient.installation.keys_of("billing")))
+    held = TokenKeys(patient.shelf("billing"))
     done = patient.rows("billing", "SELECT max(slot) FROM job_runs WHERE job = 'forget-tokens'")[0][0] or ""
     for text, envelope in _directories(patient, "billing"):
         week = Week.parse(text)

@@ -35,7 +35,7 @@ def versions(_patient: Patient) -> Answer:
 
 def extras(patient: Patient) -> Answer:
     """What jobs import when they need it is installed."""
-    needed = {"opendp": patient.has("analytics"), "psycopg": _on_postgres(patient)}
+    needed = {"opendp": patient.has("analytics"), "psycopg": any(map(patient.on_postgres, patient.sides))}
     lacking = [name for name, wanted in needed.items() if wanted and find_spec(name) is None]
     install = "pip install --require-hashes -r locks/headend.txt"
     if lacking:
@@ -43,11 +43,6 @@ def extras(patient: Patient) -> Answer:
     if patient.has("billing") and find_spec("typst") is None:
         return warning("typst is not installed: no bill can be written as PDF", install)
     return fine("what jobs need is installed")
-
-
-def _on_postgres(patient: Patient) -> bool:
-    named = patient.said.get("databases", {})
-    return any(str(url).startswith("postgres") for url in named.values())
 
 
 def clock(patient: Patient) -> Answer:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from headend.billing.store import BillingTx
 from headend.installation import SETTINGS, Installation
+from headend.kit.shelf import FolderShelf, Shelf
 from shared.clock import to_ms
 from shared.errors import StbError
 from shared.system_clock import SystemClock
@@ -32,6 +33,10 @@ class Look(Protocol):
 
     def billing(self) -> BillingTx:
         """The same database as billing's store sees it."""
+        ...
+
+    def shelf(self, folder: Path) -> Shelf:
+        """The side's own keys, of which those in files stand in `folder`."""
         ...
 
     def close(self) -> None:
@@ -102,6 +107,26 @@ class Patient:
         if side not in self._looks:
             self._looks[side] = self._engine(self, side)
         return self._looks[side]
+
+    def on_postgres(self, side: str) -> bool:
+        """Whether a side's database is PostgreSQL's, or should be and its address cannot be read."""
+        try:
+            installation = self.installation
+        except StbError:
+            return False
+        try:
+            return installation.address(side) is not None
+        except StbError:
+            return True
+
+    def shelf(self, side: str) -> Shelf:
+        """A side's own keys.
+
+        Raises:
+            CannotLookError: they stand in a database that cannot be opened.
+        """
+        keys = self.installation.keys_of(side)
+        return self.look(side).shelf(keys) if self.on_postgres(side) else FolderShelf(keys)
 
     def rows(self, side: str, sql: str) -> list[Row]:
         """What a question to a side's database gives.

@@ -21,6 +21,7 @@ from headend.console.schema import migrations as console
 from headend.doctor.findings import Answer, broken, fine, warning
 from headend.doctor.machine import file_system_of
 from headend.doctor.patient import CannotLookError, Patient, Row
+from headend.kit.shelf import FolderShelf, Shelf
 from headend.kit.storage import Storage, UndeclaredColumnError, check_declared, newer_than_known
 
 MIGRATIONS: dict[str, Migrations] = {"billing": billing, "analytics": analytics, "console": console}
@@ -73,6 +74,10 @@ class SqliteLook:
         """The same database as billing's store sees it."""
         return SqlBillingTx(self.connection, Storage)
 
+    def shelf(self, folder: Path) -> Shelf:
+        """The side's own keys: files."""
+        return FolderShelf(folder)
+
     def close(self) -> None:
         """Let go of the file."""
         self.connection.close()
@@ -102,7 +107,11 @@ def opens(patient: Patient, side: str) -> Answer:
     restore = "restore the newest backup: headend restore"
     path = patient.installation.database(side)
     if not path.exists():
-        return broken(f"there is no {path.name}", f"{restore}; on a machine of other sides, --sides")
+        return broken(
+            f"there is no {path.name}",
+            f"{restore}; on a machine of other sides, --sides; where it is PostgreSQL's, its address: "
+            f"HEADEND_{side.upper()}_DATABASE_FILE",
+        )
     with path.open("rb") as file:
         head = file.read(HEADER)
     if not head.startswith(MAGIC):
@@ -196,9 +205,10 @@ OF_A_SIDE = {
 
 
 def checks(sides: tuple[str, ...]) -> dict[str, Callable[[Patient], Answer]]:
-    """All checks of databases that are SQLite files, by name."""
+    """All checks of databases that are SQLite files, by name; none where no side has one."""
+    once = ONCE if sides else {}
     found: dict[str, Callable[[Patient], Answer]] = {
-        name: partial(_apply, check, "") for name, check in ONCE.items()
+        name: partial(_apply, check, "") for name, check in once.items()
     }
     for side in sides:
         found |= {f"{side}.{name}": partial(_apply, check, side) for name, check in OF_A_SIDE.items()}

@@ -128,6 +128,8 @@ def releases(patient: Patient) -> Answer:
     rows = patient.rows("analytics", 'SELECT week, manifest, "table" FROM releases ORDER BY week')
     for week, manifest, table in rows:
         found = archive.find(Week.parse(week))
+        if (found is None or found.table is None) and patient.on_postgres("analytics"):
+            return warning(f"releases/ lacks {week}, which another node drew", "nothing: serving fetches it")
         if found is None or found.table is None:
             return broken(
                 f"releases/ lacks {week}: a restored database would draw it a second time",
@@ -151,6 +153,10 @@ def totals(patient: Patient) -> Answer:
     rows = patient.rows("billing", "SELECT slot FROM job_runs WHERE job = 'totals' ORDER BY slot")
     folder = patient.installation.folder / "totals"
     lost = [week for (week,) in rows if not (folder / f"{week}.json").exists()]
+    if patient.on_postgres("billing"):
+        return fine(
+            f"totals/ has {len(rows) - len(lost)} of {len(rows)} weeks: those of which this node ran the job"
+        )
     if lost:
         return warning(f"totals/ lacks {', '.join(lost[-3:])}", "copy totals/ back from the newest backup")
     return fine(f"totals/ has all {len(rows)} weeks")

@@ -6,8 +6,11 @@ one of them spells otherwise stands in the room of that engine.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
+
+from shared.errors import StbError
 
 T = TypeVar("T")
 
@@ -99,6 +102,14 @@ class Engine(Desk, Streams, Protocol):
         """Let go of what was deleted, as far as the engine still keeps it."""
         ...
 
+    def measured(self) -> list[tuple[str, float]]:
+        """What it tells Prometheus of itself, by the names of families: its size, and what runs out.
+
+        Raises:
+            StorageError: the server is away.
+        """
+        ...
+
     def close(self) -> None:
         """Let the writer finish what is waiting, then let go of the database."""
         ...
@@ -106,6 +117,25 @@ class Engine(Desk, Streams, Protocol):
 
 ENGINE_COLUMNS: Final = frozenset({"rowid", "strand"})
 """Columns that say nothing of what is kept: the order of arrival, and which of several sums a writer uses."""
+
+
+class DriverMissingError(StbError):
+    """A database is PostgreSQL's, and the driver for it is not installed."""
+
+
+def has_driver() -> bool:
+    """Whether PostgreSQL's driver, which is an extra, is installed."""
+    return find_spec("psycopg") is not None
+
+
+def check_driver() -> None:
+    """Say what is missing before it is imported.
+
+    Raises:
+        DriverMissingError: PostgreSQL's driver is not installed.
+    """
+    if not has_driver():
+        raise DriverMissingError("a database on PostgreSQL needs the extra `postgres` (psycopg)")
 
 
 def is_url(place: Place) -> bool:

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from headend.kit.runs import Run
-from shared.clock import Clock
+from shared.clock import Clock, to_ms
 from shared.system_clock import SystemClock
 from shared.weeks import Week
 
@@ -91,6 +91,10 @@ class Jobs:
         self._nodes_turn = turn
         self._turn = threading.Lock()
         self._failed: set[str] = set()
+        self.has_turn = False
+        """Whether this process runs jobs now."""
+        self.last_turn_ms = 0
+        """When it last began to, in Unix milliseconds by the installation's clock; 0 if it never has."""
 
     def run_due(self) -> int:
         """Run every slot that is due, oldest first within a job; gives how many were run.
@@ -102,7 +106,14 @@ class Jobs:
             if due is None or due > self._clock.now():
                 return 0
             with self._nodes_turn() as mine:
-                return sum(self._run_job(job) for job in self._jobs) if mine else 0
+                return self._run_all() if mine else 0
+
+    def _run_all(self) -> int:
+        self.has_turn, self.last_turn_ms = True, to_ms(self._clock.now())
+        try:
+            return sum(self._run_job(job) for job in self._jobs)
+        finally:
+            self.has_turn = False
 
     def next_due(self) -> datetime | None:
         """When the earliest slot that is not done is due; in the past while it is being worked on."""

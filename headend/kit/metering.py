@@ -57,8 +57,12 @@ FAMILIES = {
     "headend_job_failed": "1 if the newest try of the job in this process failed.",
     "headend_job_overdue_seconds": "How long the job's next slot has been due; 0 if it is to come.",
     "headend_job_last_success_timestamp_seconds": "When its last slot was done, by the installation's clock.",
-    "headend_database_bytes": "Size of a side's database file.",
-    "headend_database_log_bytes": "Size of its write-ahead log.",
+    "headend_jobs_turn": "1 while this process has the turn of the jobs, and runs them.",
+    "headend_jobs_last_turn_timestamp_seconds": "When it last took it, by the installation's clock; or 0.",
+    "headend_database_bytes": "Size of a side's database.",
+    "headend_database_log_bytes": "Size of its write-ahead log, where the database is a file.",
+    "headend_database_connections": "Connections taken at the PostgreSQL server of a side, by whomever.",
+    "headend_database_connections_limit": "How many it has for those who are no superusers.",
     "headend_disk_free_bytes": "Room left on the disk of the installation's folder.",
 }
 """What sides and the composition root may tell, and what each family means."""

@@ -44,6 +44,11 @@ CONNECT_SECONDS = 10
 _TRIES = 5
 _STREAMED = 2_000
 """Rows that are fetched at once of what is read without being held in memory."""
+_MEASURED = (
+    "SELECT pg_database_size(current_database()), "
+    "(SELECT sum(numbackends) FROM pg_stat_database), "
+    "current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
+)
 _AGAIN = (errors.SerializationFailure, errors.DeadlockDetected, errors.LockNotAvailable)
 
 
@@ -377,11 +382,11 @@ class PostgresStorage:
             yield from connection.raw.cursor(row_factory=tuple_row).execute(said.text, said.bind(values))
             return
         if isinstance(connection, PostgresTransaction):
-            yield from _streamed(connection.raw, said.text, said.bind(values))
+            yield from streamed(connection.raw, said.text, said.bind(values))
             return
         with connect(self.url) as raw:
             raw.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            yield from _streamed(raw, said.text, said.bind(values))
+            yield from streamed(raw, said.text, said.bind(values))
             raw.execute("COMMIT")
 
     # --- the rest
@@ -404,6 +409,15 @@ class PostgresStorage:
 
     def sweep(self) -> None:
         """Nothing to do: the server takes away what was deleted by itself (autovacuum)."""
+
+    def measured(self) -> list[tuple[str, float]]:
+        """The size of the database, and how many of the server's connections are taken, by whomever."""
+        size, taken, most = self.read().execute(_MEASURED).fetchone()
+        return [
+            ("headend_database_bytes", size),
+            ("headend_database_connections", taken),
+            ("headend_database_connections_limit", most),
+        ]
 
     def close(self) -> None:
         """Let the writers finish what is waiting, then let go of every connection."""
@@ -429,7 +443,8 @@ def _asked(line: Together[Work, Done], work: Callable[[Connection], T]) -> T:
     return result
 
 
-def _streamed(raw: psycopg.Connection[Any], text: str, values: Any) -> Iterator[Any]:  # noqa: ANN401
+def streamed(raw: psycopg.Connection[Any], text: str, values: Any) -> Iterator[Any]:  # noqa: ANN401
+    """The rows of a question as plain tuples, as they are read; within a transaction."""
     with raw.cursor(name="streamed", row_factory=tuple_row) as cursor:
         cursor.itersize = _STREAMED
         cursor.execute(text, values)

@@ -81,12 +81,17 @@ def migrate(raw: psycopg.Connection[Any], schema: Schema, *, moving: bool = Fals
                 said = (step.name, "true" if step.breaks else "false")
                 raw.execute("INSERT INTO migrations (name, breaks) VALUES (%s, %s::boolean)", said)
         if set(done) <= known:
-            _check_declared(raw, schema.side)
+            check_declared(raw, schema.side)
         if not moving:
-            _check_whole(raw, schema.side)
+            check_whole(raw, schema.side)
 
 
-def _check_whole(raw: psycopg.Connection[Any], side: str) -> None:
+def check_whole(raw: psycopg.Connection[Any], side: str) -> None:
+    """Refuse a database that is being filled from a file; asks, never writes.
+
+    Raises:
+        HalfMovedError: `headend migrate` has not verified it yet.
+    """
     marked = raw.execute("SELECT to_regclass('moving')").fetchone()
     if marked is None or marked[0] is None:
         return
@@ -95,7 +100,12 @@ def _check_whole(raw: psycopg.Connection[Any], side: str) -> None:
         raise HalfMovedError(f"the database of {side} is being filled by `headend migrate`; end that first")
 
 
-def _check_declared(raw: psycopg.Connection[Any], side: str) -> None:
+def check_declared(raw: psycopg.Connection[Any], side: str) -> None:
+    """Refuse columns that the register of fields does not declare; asks, never writes.
+
+    Raises:
+        UndeclaredColumnError: one stands in the schema but not in the register.
+    """
     declared = declared_columns(side)
     found: dict[str, set[str]] = {}
     for table, column in raw.execute(_COLUMNS):

@@ -180,8 +180,8 @@ class Side:
     """A side as the composition root serves it.
 
     `metrics` gives samples (name, labels, value) for Prometheus; `tiles` gives the overview's figures for
-    who looks; `ready` raises if the side cannot serve; `close` lets go of its database; `hatches` are the
-    addresses that are answered before Flask, by their path.
+    who looks; `measured` what its database tells of itself; `ready` raises if the side cannot serve; `close`
+    lets go of its database; `hatches` are the addresses that are answered before Flask, by their path.
     """
 
     name: str
@@ -193,6 +193,7 @@ class Side:
     ready: Callable[[], None]
     close: Callable[[], None]
     flush: Callable[[], None] = field(default=lambda: None)
+    measured: Callable[[], list[tuple[str, float]]] = field(default=list)
     downloads: list[Download] = field(default_factory=list)
     deeds: list[Deed] = field(default_factory=list)
     searches: list[Search] = field(default_factory=list)

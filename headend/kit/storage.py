@@ -200,6 +200,12 @@ class Storage:
         finally:
             connection.close()
 
+    def measured(self) -> list[tuple[str, float]]:
+        """The sizes of the file and of its log."""
+        log = self.path.with_name(f"{self.path.name}-wal")
+        files = (("headend_database_bytes", self.path), ("headend_database_log_bytes", log))
+        return [(name, path.stat().st_size) for name, path in files if path.exists()]
+
     def backup_to(self, target: Path) -> None:
         """Copy the database as it stands at one moment into a new file."""
         copy = sqlite3.connect(target)

@@ -84,6 +84,9 @@ def check_sums(db: Connection) -> None:
         whole = db.execute(f"SELECT {sums} FROM entries WHERE entry BETWEEN ? AND ?", range_of).fetchone()
         stored = db.execute(f"SELECT {names} FROM batch_sums WHERE batch = ?", (batch["batch"],)).fetchone()
         assert tuple(stored) == tuple(whole)
+    agents = "SELECT agent, sum(boxes) FROM agent_sums GROUP BY agent HAVING sum(boxes) <> 0 ORDER BY 1"
+    boxes = "SELECT agent, count(*) FROM sightings WHERE bound = 1 GROUP BY agent ORDER BY 1"
+    assert list(map(tuple, db.execute(agents))) == list(map(tuple, db.execute(boxes)))
     told = "SELECT box, released_ms IS NULL FROM boxes ORDER BY box"
     assert list(map(tuple, db.execute("SELECT box, bound FROM sightings ORDER BY box"))) == list(
         map(tuple, db.execute(told))

@@ -29,3 +29,13 @@ def fresh(server: str) -> Iterator[object]:
     yield make
     for url in made:
         engines.drop(url)
+
+
+@pytest.fixture(scope="session")
+def life(tmp_path_factory):
+    """A year of billing over SQLite, with every call written down."""
+    from tests.contracts.test_billing import play
+
+    store = play(tmp_path_factory.mktemp("life"))
+    yield store
+    store.close()

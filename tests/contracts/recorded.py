@@ -182,5 +182,7 @@ def _select(table: str, columns: list[str]) -> str:
             "SELECT month, state, display, sum(orders), sum(payable), sum(credited) FROM order_sums "
             "GROUP BY month, state, display HAVING sum(orders) <> 0"
         )
+    if table == "agent_sums":
+        return "SELECT agent, sum(boxes) FROM agent_sums GROUP BY agent HAVING sum(boxes) <> 0"
     wanted = ", ".join(f'"{name}"' for name in columns)
     return f'SELECT {wanted} FROM "{table}"'

@@ -57,7 +57,8 @@ def fragments(rng, week, known):
 
 def release(desk, week, *, breaks=False):
     desk.state(week), desk.directory(week), desk.totals(week), desk.accepted(week)
-    desk.installation(), desk.spendings(), desk.release(week)
+    desk.installation(), desk.spendings(), desk.spent_micro(), desk.release(week)
+    desk.spendings_between(week, week), desk.spendings_between(week.plus(-1), week.plus(1))
     assert desk.counters(week)
     for measure in MEASURES:
         desk.spend(Spending(week, measure, 2_500))
@@ -113,6 +114,7 @@ def life(tmp_path_factory):
 
 def test_the_month_asks_everything_that_the_analytics_store_promises(life):
     assert methods(ReleaseDesk, AnalyticsStore) - life.names() == {
+        "measured",
         "shelf",
         "turn",
     }

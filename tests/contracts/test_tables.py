@@ -4,8 +4,11 @@ import pytest
 
 from headend.analytics.engines import open_store as open_analytics
 from headend.billing.engines import open_store as open_billing
+from headend.billing.postgres import SCHEMA as BILLING
 from headend.console.engines import open_store as open_console
 from headend.kit.engine import ENGINE_COLUMNS
+from headend.kit.postgres import connect
+from headend.kit.postgres_schema import Schema, migrate
 from tests import engines
 
 OPEN = {
@@ -21,6 +24,25 @@ def shape(place):
             table: [name for name in engines.columns_of(connection, table) if name not in ENGINE_COLUMNS]
             for table in engines.tables(connection)
         }
+
+
+def test_an_older_database_on_a_server_gets_the_same_counts_of_boxes(server):
+    place = engines.make("older_billing")
+    try:
+        with connect(place) as raw:
+            migrate(raw, Schema("billing", BILLING.steps[:2], BILLING.partitioned))
+            raw.execute("INSERT INTO accounts VALUES ('a', 'UTC', 'NL', '1', 'nl', NULL, 0)")
+            for box, released in (("one", "NULL"), ("two", "NULL"), ("three", "5")):
+                raw.execute(
+                    f"INSERT INTO boxes VALUES ('{box}', '{box}', 'key', 'a', 1, 0, {released})".encode()
+                )
+        store = open_billing(place)
+        assert store.read().agents() == [("", 2)]
+        store.write(lambda tx: tx.hear("two", "1.4.0", 5))
+        assert store.read().agents() == store.read().recount_agents() == [("", 1), ("1.4.0", 1)]
+        store.close()
+    finally:
+        engines.drop(place)
 
 
 @pytest.mark.parametrize("side", list(OPEN))

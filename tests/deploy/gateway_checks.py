@@ -181,6 +181,15 @@ def a_headend_that_does_not_answer_is_asked_once(stage):
     stage.ask(stage.box, request("GET", "/billing/v1/catalogue", None, ["Connection: close"]))
     stage.headend.forget()
     stage.headend.reply = lambda *_: None
-    raw = request("POST", "/billing/v1/chain", b"{}", ["Connection: close"])
+    raw = request("POST", "/billing/v1/enrol", b"{}", ["Connection: close"])
     assert stage.ask(stage.box, raw)[0] == 502
     assert len(stage.headend.requests) == 1
+
+
+def a_submission_of_orders_may_be_asked_again(stage):
+    stage.ask(stage.box, request("GET", "/billing/v1/catalogue", None, ["Connection: close"]))
+    stage.headend.forget()
+    stage.headend.reply = lambda *_: None if len(stage.headend.requests) < 2 else answer()
+    raw = request("POST", "/billing/v1/chain", b"{}", ["Connection: close"])
+    assert stage.ask(stage.box, raw)[0] == 200
+    assert len(stage.headend.requests) == 2

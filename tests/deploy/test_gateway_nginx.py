@@ -14,10 +14,12 @@ from shared.anonymous import Fragment
 from shared.directory import read_directory
 from shared.system_clock import ClockSteerer
 from shared.weeks import Week
-from simulator.processes import Headend
+from simulator.processes import Headend, free_port
 from tests.deploy import gateway_checks as checks
-from tests.deploy.nginx import DEPLOY, Nginx, lines_without_mutant, statements
+from tests.deploy.client import Client, parted, request
+from tests.deploy.nginx import BOX, DEPLOY, Nginx, lines_without_mutant, statements
 from tests.deploy.stages import lay_out_gateway, lay_out_relay
+from tests.deploy.upstream import answer
 
 CHECKS = {
     name: check
@@ -100,9 +102,21 @@ MUTANTS = [
     (MAIN, "error_page 495 496 =403 @not-the-relay;", "", stranger),
     (
         MAIN,
-        "proxy_next_upstream off;",
-        "proxy_next_upstream error timeout non_idempotent;",
+        "proxy_next_upstream error; ",
+        "proxy_next_upstream error timeout non_idempotent; ",
         checks.a_headend_that_does_not_answer_is_asked_once,
+    ),
+    (
+        MAIN,
+        "            proxy_next_upstream error timeout non_idempotent;\n",
+        "",
+        checks.a_submission_of_orders_may_be_asked_again,
+    ),
+    (
+        MAIN,
+        "location = /billing/v1/chain {",
+        "location = /billing/v1/else {",
+        checks.a_submission_of_orders_may_be_asked_again,
     ),
 ]
 PLAIN = {
@@ -178,6 +192,30 @@ def test_a_line_of_the_front_that_is_altered_breaks_a_promise(make_gateway, muta
 
 def test_every_line_of_the_front_that_carries_a_promise_has_its_mutant():
     assert lines_without_mutant(SHIPPED, MUTANTS, PLAIN) == []
+
+
+@pytest.mark.parametrize("asked", [error_only := "proxy_next_upstream error; ", "proxy_next_upstream off; "])
+def test_a_node_that_is_gone_costs_nobody_an_answer(tmp_path, certificates, recorder, asked):
+    """Nor any request that must not be made twice; without that line of the front it does."""
+    (tmp_path / "configuration").mkdir()
+    lay_out_gateway(tmp_path / "configuration", certificates)
+    recorder.context, recorder.reply = None, lambda *_: answer()
+    recorder.forget()
+    both = f"server 127.0.0.1:{free_port()} max_fails=0; server 127.0.0.1:{recorder.port};"
+    values = {"server 127.0.0.1:8080;": both, "keepalive 16;": ""}
+    front = Nginx(tmp_path, "gateway", values, (MAIN, error_only, asked))
+    box = Client(front.ports[443], certificates.public_file)
+    raw = request("POST", "/billing/v1/enrol", b"{}", ["Connection: close"])
+    statuses = [ask(box, raw) for _ in range(4)]
+    front.stop()
+    assert statuses.count(200) == len(recorder.requests) == (4 if asked == error_only else 2)
+
+
+def ask(client, raw):
+    with client.connect(BOX, "127.0.0.1") as line:
+        line.settimeout(4)
+        line.sendall(raw)
+        return parted(line.recv(99999))[0]
 
 
 @pytest.fixture

@@ -53,6 +53,26 @@ def test_systemd_finds_no_fault_in_the_units(tmp_path):
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize(
+    ("drop_in", "name"),
+    [("database", "stb-headend"), ("database", "stb-backup"), ("database-apart", "stb-billing")],
+)
+def test_a_unit_with_databases_elsewhere_is_sound_and_reaches_these_alone(tmp_path, drop_in, name):
+    needs_systemd()
+    text = (FOLDER / f"{name}.service").read_text().replace("/opt/stb/bin/headend", shutil.which("true"))
+    added = (FOLDER / f"{drop_in}.conf").read_text()
+    (tmp_path / f"{name}.service").write_text(text)
+    (tmp_path / f"{name}.service.d").mkdir()
+    (tmp_path / f"{name}.service.d" / "database.conf").write_text(added)
+    command = ["systemd-analyze", "verify", "--man=no", str(tmp_path / f"{name}.service")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    assert "IPAddressDeny=any" in text
+    assert re.findall(r"(?m)^IPAddressAllow=(.*)$", added) == ["192.0.2.10 192.0.2.11"]
+    for side in re.findall(r"HEADEND_([A-Z]+)_DATABASE_FILE=%d/", added):
+        assert f"LoadCredential={side.lower()}:" in added
+
+
 @pytest.mark.parametrize("name", UNITS)
 def test_systemd_counts_the_units_among_the_best_guarded(name):
     needs_systemd()

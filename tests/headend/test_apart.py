@@ -19,6 +19,8 @@ from shared.system_clock import ClockSteerer
 from shared.weeks import Week
 from tests.builders import SETTINGS, account
 
+pytestmark = pytest.mark.usefixtures("few_token_keys")
+
 W41, W42 = Week(2026, 41), Week(2026, 42)
 START = datetime(2026, 9, 28, 0, 5, tzinfo=UTC)  # five minutes after the first directory was due
 PARTS = {

@@ -18,8 +18,11 @@ from headend.__main__ import main
 from headend.analytics.published import sha256
 from headend.analytics.store import Contribution, StoredTotals, WeekState
 from headend.app import open_headend
+from headend.billing.accounts import add_code, enrol
 from headend.billing.catalogue import publish_catalogue
+from headend.billing.orders import take
 from headend.billing.reconcile import raise_gap_alarms, reconcile, recounted
+from headend.billing.refusals import UnknownEpochError
 from headend.installation import CATALOGUE_KEY, Installation
 from headend.kit import postgres_dump
 from shared.system_clock import ClockSteerer
@@ -32,6 +35,7 @@ from tests.clusters import Cluster, programs
 
 SIDES = tuple(engines.SCHEMAS)
 BOXES, FILMS = 3, 1_000
+WEEK = Week(2026, 41)
 
 
 @pytest.fixture(autouse=True)
@@ -142,20 +146,23 @@ def send_again(box, store):
 
 def test_a_backup_taken_under_load_reconciles_elsewhere_and_boxes_carry_on(installation, opened, tmp_path):
     headend = opened(installation)
-    boxes = settle(headend)
+    boxes, config = settle(headend), headend.analytics.key_config(WEEK)
     with Load(boxes):
         said = run(
             "backup", installation.folder, tmp_path / "copy", "--passphrase-file", tmp_path / "passphrase"
         )
         wait_for_more(boxes)
     headend.close()
-    assert ("billing.dump" in said) == bool(installation.settings.databases)
+    kind = "dump" if installation.settings.databases else "db"
+    assert said.split()[:2] == [f"billing.{kind}", f"analytics.{kind}"]
+    assert said.split()[-2:] == ["installation.toml", "keys.enc"]
     found = restored(tmp_path, tmp_path / "copy")
     old, new = installation.settings.databases, found.settings.databases
     assert new.keys() == old.keys()
     assert not set(new.values()) & set(old.values())
     assert not list(found.folder.glob("*.dump"))
     again = opened(found)
+    assert again.analytics.key_config(WEEK) == config
     look = again.billing.store.read()
     before = reconcile(look)
     assert before.closes
@@ -220,7 +227,6 @@ def clusters():
         one.remove()
 
 
-WEEK = Week(2026, 41)
 DRAWN = datetime(2026, 10, 26, 4, 0, tzinfo=UTC)
 """When the week has closed."""
 
@@ -314,3 +320,21 @@ def test_what_a_box_no_longer_has_is_a_gap_that_is_seen_and_raises_an_alarm(open
     box.enrolled(renew=box.box)
     assert place(box) == 1
     assert reconcile(store.read()).in_flight == 4
+
+
+def test_a_box_that_was_enrolled_anew_after_the_moment_gets_its_epoch_again_and_sends_it(opened, tmp_path):
+    installation = Installation.create(tmp_path / "headend", DECIDED)
+    (tmp_path / "passphrase").write_text("correct horse")
+    headend = opened(installation)
+    (box, *_) = settle(headend)
+    run("backup", installation.folder, tmp_path / "copy", "--passphrase-file", tmp_path / "passphrase")
+    box.enrolled(renew=box.box)
+    place(box)
+    headend.close()
+    store = opened(restored(tmp_path, tmp_path / "copy")).billing.store
+    with pytest.raises(UnknownEpochError):
+        take(store, box.sent, NOW_MS)
+    code = store.write(lambda tx: add_code(tx, "acc-0", box.box, NOW_MS, secrets.token_bytes))
+    again = enrol(store, box.enrolment(code), NOW_MS, secrets.token_bytes)
+    assert (again.box, again.epoch) == (box.box, 2)
+    assert take(store, box.sent, NOW_MS).ack == 1

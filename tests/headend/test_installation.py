@@ -69,6 +69,32 @@ def test_an_installation_is_not_made_over_another(tmp_path):
         Installation.create(tmp_path / "a", settings())
 
 
+@pytest.mark.sqlite(why="an installation that names no database yet")
+def test_databases_are_written_into_the_settings_beside_what_stands_there(tmp_path):
+    made = Installation.create(tmp_path / "a", settings())
+    path = tmp_path / "a" / SETTINGS
+    path.write_text("# by hand\n" + path.read_text())
+    made.place_at({"console": "postgresql://one/console"})
+    again = Installation(tmp_path / "a").place_at(
+        {"billing": "postgresql://one/billing", "console": "postgresql://two/console"}
+    )
+    assert again.settings == settings(
+        databases={"billing": "postgresql://one/billing", "console": "postgresql://two/console"}
+    )
+    assert path.read_text().startswith("# by hand\n")
+
+
+def test_settings_that_cannot_be_added_to_stay_as_they_are(tmp_path):
+    made = Installation.create(tmp_path / "a", settings(databases={"billing": "postgresql://one/billing"}))
+    path = tmp_path / "a" / SETTINGS
+    odd = path.read_text().replace("[databases]", "[databases] # ours")
+    path.write_text(odd)
+    with pytest.raises(InstallationError, match="by hand"):
+        made.place_at({"console": "postgresql://one/console"})
+    assert path.read_text() == odd
+
+
+@pytest.mark.sqlite(why="several processes may serve what is on a server")
 def test_one_process_holds_the_installation(tmp_path):
     made = Installation.create(tmp_path / "a", settings())
     held = made.lock()
@@ -78,7 +104,7 @@ def test_one_process_holds_the_installation(tmp_path):
     os.close(made.lock())
 
 
-@pytest.mark.sqlite(why="the backup copies its files; a server has a backup of its own")
+@pytest.mark.sqlite(why="without --database a backup is restored into files")
 def test_a_backup_with_its_keys_is_the_same_installation_elsewhere(tmp_path):
     folder, passphrase = tmp_path / "a", tmp_path / "pass"
     passphrase.write_text("correct horse\n")
@@ -91,7 +117,7 @@ def test_a_backup_with_its_keys_is_the_same_installation_elsewhere(tmp_path):
     run("reconcile", tmp_path / "b")
 
 
-@pytest.mark.sqlite(why="the backup copies its files; a server has a backup of its own")
+@pytest.mark.sqlite(why="without --database a backup is restored into files")
 def test_a_backup_holds_no_key_that_is_not_encrypted(tmp_path):
     folder, passphrase = tmp_path / "a", tmp_path / "pass"
     passphrase.write_text("correct horse")

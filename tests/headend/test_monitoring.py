@@ -8,6 +8,7 @@ from headend.app import create_app, open_headend
 from headend.installation import Installation
 from headend.kit.jobs import Job, Jobs, Slot
 from headend.kit.metering import FAMILIES, UnknownFamilyError, families
+from tests import engines
 from tests.headend.conftest import NOW
 
 RESERVED = ("_sum", "_count", "_bucket", "_info", "_created", "_total")
@@ -53,8 +54,11 @@ def test_every_family_that_is_declared_is_served_with_its_sentence_and_kind(clie
     headend.billing.store.write(lambda tx: tx.add_tally({"odd": 1}))
     found = scraped(used(client))
     told = {family.name + ("_total" if family.type == "counter" else "") for family in found.values()}
-    # What only a week that has been counted has.
-    assert set(FAMILIES) - told == {"headend_accepted_total"}
+    # What only a week that has been counted has, and what only a file or only a PostgreSQL server has.
+    of_files = {"headend_database_log_bytes"}
+    of_servers = {"headend_database_connections", "headend_database_connections_limit"}
+    elsewhere = of_files if engines.OVER_POSTGRES else of_servers
+    assert set(FAMILIES) - told == {"headend_accepted_total"} | elsewhere
     for family in found.values():
         assert family.documentation.endswith(".") or not family.name.startswith("headend_")
         assert family.type in {"counter", "gauge", "histogram"}
@@ -136,6 +140,34 @@ def test_jobs_tell_when_they_last_ran_and_what_is_late(client, headend):
     assert set(samples(client, "headend_job_failed").values()) == {0.0}
 
 
+def test_who_has_the_turn_of_the_jobs_is_told_and_when_it_last_had(headend):
+    seen = []
+    due = Slot("2026-W47", NOW.replace(hour=8))
+    job = Job(
+        "odd", lambda: due, lambda _slot: seen.append(samples(client, "headend_jobs_turn")[()]) or 1 / 0
+    )
+    headend.jobs = Jobs([job], headend.installation.clock())
+    client = create_app(headend).test_client()
+    assert samples(client, "headend_jobs_last_turn_timestamp_seconds")[()] == 0
+    headend.jobs.run_due()
+    assert (seen, samples(client, "headend_jobs_turn")[()]) == ([1], 0)
+    assert samples(client, "headend_jobs_last_turn_timestamp_seconds")[()] == NOW.timestamp()
+
+
+def test_a_database_on_postgresql_tells_its_size_and_the_connections_of_its_server(
+    healthy, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("HEADEND_CONSOLE_DATABASE", engines.fresh("console"))
+    headend = open_headend(Installation(shutil.copytree(healthy, tmp_path / "mixed")))
+    client = create_app(headend).test_client()
+    size, files = samples(client, "headend_database_bytes"), samples(client, "headend_database_log_bytes")
+    assert min(size.values()) > 0
+    assert (size.keys() - files.keys(), len(size)) == ({("console",)}, 3)
+    taken = samples(client, "headend_database_connections")["console",]
+    assert 1 <= taken <= samples(client, "headend_database_connections_limit")["console",]
+    headend.close()
+
+
 def test_a_job_that_fails_is_told(headend):
     def fails(_slot):
         raise RuntimeError("odd")
@@ -163,6 +195,7 @@ def test_the_books_and_the_export_are_told(client, headend):
     assert samples(client, "headend_export_oldest_waiting_age_seconds")[()] == 0
 
 
+@pytest.mark.sqlite(why="its statements are traced")
 def test_a_scrape_reads_no_large_table_from_end_to_end(client, headend):
     large = {
         "orders",

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -95,7 +95,7 @@ def _play_some(place: Place, control: Control | None, numbers: range) -> list[Tr
 def _count(place: Place, root: Path, opened: list[Opened]) -> tuple[dict[bytes, int], dict[bytes, int]]:
     """Let analytics count what came, in its order; look at all bytes of the database after each batch."""
     clock = ManualClock(from_ms(START))
-    side = AnalyticsSide(replace(make_setup(root, clock), keys=place.keys))
+    side = AnalyticsSide(make_setup(root, clock, keys=place.keys, database=root / "analytics.db"))
     envelope = place.directories[str(WEEK)]
     side.accept_directory(clear(envelope, Kind.DIRECTORY, Recipient.BOXES, Purpose.PROTOCOL))
     frame: dict[bytes, int] = {}

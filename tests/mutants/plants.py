@@ -117,15 +117,15 @@ MUTANTS = (
     single(
         "a gap is ignored",
         f"{BILLING}/orders.py",
-        "        tx.tell(head.box, head.epoch, head.seq, now_ms)\n        return None\n",
-        "        return None\n",
+        "        tx.tell(head.box, head.epoch, head.seq, now_ms)\n        return tip\n",
+        "        return tip\n",
         f"{TESTS}/test_orders.py",
     ),
     single(
         "what came after a gap is stored",
         f"{BILLING}/orders.py",
-        "    if head.seq > end.last_seq + 1:\n",
-        "    if head.seq > end.last_seq + 2:\n",
+        "    if head.seq > tip.seq + 1:\n",
+        "    if head.seq > tip.seq + 2:\n",
         f"{TESTS}/test_orders.py",
     ),
     single(
@@ -174,8 +174,8 @@ MUTANTS = (
     single(
         "late usage is dropped",
         f"{BILLING}/sql.py",
-        "account = ? AND effective_ms < ? AND state = 'rated' ",
-        "account = ?1 AND effective_ms < ?2 AND effective_ms >= ?2 - 2764800000 AND state = 'rated' ",
+        'orders_due WHERE account = ? AND effective_ms < ? "\n',
+        'orders_due WHERE account = ?1 AND effective_ms < ?2 AND effective_ms >= ?2 - 2764800000 "\n',
         f"{TESTS}/test_invoices.py",
     ),
     single(

@@ -1,10 +1,10 @@
 import pytest
 
-from tests.mutants import agent_plants, plants, privacy_plants
+from tests.mutants import agent_plants, node_plants, plants, privacy_plants
 from tests.mutants.planting import ROOT, DoesNotApplyError, changed, judge
 from tests.mutants.plants import Change, Mutant
 
-MUTANTS = (*plants.MUTANTS, *privacy_plants.MUTANTS, *agent_plants.MUTANTS)
+MUTANTS = (*plants.MUTANTS, *privacy_plants.MUTANTS, *agent_plants.MUTANTS, *node_plants.MUTANTS)
 FAST = ("a file is renamed before it is synced", "the window's end is inclusive")
 
 

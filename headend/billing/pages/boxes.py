@@ -14,6 +14,8 @@ from headend.kit.side import Page, Visit
 
 HEARD: Final = {"1h": 1, "24h": 24, "48h": 48}
 """Within how many hours a box was heard, by what the address calls it."""
+_HALF_A_BEAT: Final = 12
+"""Boxes give a sign of life a day: within fewer hours few are heard, within more few are not."""
 CHOICES: Final = {
     "1h": N_("heard in the last hour"),
     "24h": N_("heard in the last 24 hours"),
@@ -37,7 +39,8 @@ def boxes(desk: Desk, visit: Visit) -> Page:
     rows = found[:ROWS]
     last = rows[-1] if len(found) > ROWS else None
     open_gaps = oldest_first(look)
-    within = {name: look.heard_since(now_ms - hours * HOUR_MS) for name, hours in HEARD.items()}
+    bound = look.bound_boxes()
+    within = {name: heard_within(look, hours, bound, now_ms) for name, hours in HEARD.items()}
     inside = desk.page(
         visit,
         "boxes.html",
@@ -46,7 +49,7 @@ def boxes(desk: Desk, visit: Visit) -> Page:
         places=sum(gap.last - gap.first + 1 for gap in open_gaps),
         boxes_with_gaps=len({gap.box for gap in open_gaps}),
         within=within,
-        bound=look.heard_since(0),
+        bound=bound,
         agents=look.agents(),
         alarms=look.alarms_since(now_ms - 7 * 24 * HOUR_MS),
         heard=heard,
@@ -58,6 +61,12 @@ def boxes(desk: Desk, visit: Visit) -> Page:
         older=_address(heard, agent, last) if last else "",
     )
     return Page(inside, about=tuple(dict.fromkeys(one.account for one in rows)))
+
+
+def heard_within(look: BillingTx, hours: int, bound: int, now_ms: int) -> int:
+    """How many of `bound` boxes were heard within some hours, by counting those of which there are fewer."""
+    from_ms = now_ms - hours * HOUR_MS
+    return look.heard_since(from_ms) if hours < _HALF_A_BEAT else bound - look.silent_since(from_ms)
 
 
 def oldest_first(look: BillingTx) -> list[Missing]:

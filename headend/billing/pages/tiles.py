@@ -35,7 +35,8 @@ def tiles(desk: Desk, visit: Visit) -> list[Tile]:
 
 def _boxes(look: BillingTx, visit: Visit, now_ms: int) -> Tile:
     words = visit.language
-    heard, bound = look.heard_since(now_ms - 48 * HOUR_MS), look.heard_since(0)
+    bound = look.bound_boxes()
+    heard = bound - look.silent_since(now_ms - 48 * HOUR_MS)
     note = words.text("of {n}, in 48 hours", n=words.number(bound))
     return Tile(words.text("Boxes heard from"), words.number(heard), note, href=address("boxes"))
 

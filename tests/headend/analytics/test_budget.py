@@ -11,6 +11,7 @@ from headend.analytics.budget import (
     recognition,
     reserve,
     statement,
+    weeks_around,
 )
 from headend.analytics.store import Spending
 from shared.register import profile
@@ -82,6 +83,17 @@ def test_what_is_left_is_what_the_dearest_53_weeks_around_leave() -> None:
         windows = [range(first, first + 53) for first in range(-52, 1)]
         dearest = max(sum(costs[week] for week in window) for window in windows)
         assert left_micro(lines, WEEK, 10_000) == 10_000 - dearest
+
+
+def test_only_the_weeks_around_bear_on_what_is_left() -> None:
+    for number in range(0, 700, 13):  # over years of 52 and of 53 weeks
+        week = WEEK.plus(number - 350)
+        first, last = weeks_around(week)
+        assert (week.weeks_since(first), last.weeks_since(week)) == (52, 52)
+        for beyond in (first.plus(-1), last.plus(1)):
+            assert left_micro([Spending(beyond, "genre", 1)], week, CAP) == CAP
+        for within in (first, last):
+            assert left_micro([Spending(within, "genre", 1)], week, CAP) == CAP - 1
 
 
 def test_what_is_left_is_never_negative() -> None:

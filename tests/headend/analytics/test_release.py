@@ -5,13 +5,14 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from random import Random
 
 import pytest
 from click.testing import CliRunner
 
 from headend.__main__ import main
 from headend.analytics import release as release_room
-from headend.analytics.budget import MICRO
+from headend.analytics.budget import MICRO, left_micro, weeks_around
 from headend.analytics.published import BadReleaseError, read_manifest, read_table, sha256, verify_release
 from headend.analytics.release import TotalsMissingError, WeekNotClosedError
 from headend.analytics.store import Spending, WeekState
@@ -140,6 +141,48 @@ def test_a_week_without_directory_ends_without_a_release(town: Town) -> None:
     assert town.side.release(WEEK).state is WeekState.NO_DIRECTORY
 
 
+@pytest.mark.parametrize(
+    ("distance", "state"),
+    [
+        (-53, WeekState.RELEASED),
+        (-52, WeekState.OVER_BUDGET),
+        (52, WeekState.OVER_BUDGET),
+        (53, WeekState.RELEASED),
+    ],
+)
+def test_a_week_that_shares_53_weeks_with_it_bears_on_a_release_and_no_other(
+    due_town: Town, distance: int, state: WeekState
+) -> None:
+    spent = Spending(WEEK.plus(distance), "genre", 53 * 12_500 - 12_499)
+    due_town.side.store.at_release_desk(lambda desk: desk.spend(spent))
+    outcome = due_town.side.release(WEEK)
+    assert outcome.state is state
+    if outcome.release is not None:
+        key = due_town.side.keys.manifest_key().public_key()
+        told = read_manifest(outcome.release.manifest, key).budget_spent_micro
+        assert told == spent.rho_micro + 12_500  # of every week there ever was
+
+
+def test_what_is_left_is_read_from_a_ledger_of_any_shape_as_brute_force_counts_it(town: Town) -> None:
+    chance = Random(53)  # noqa: S311 (seeded, to be the same each time)
+    costs = dict.fromkeys(range(-400, 400), 0)
+    lines = []
+    for distance in sorted(chance.sample(range(-200, 200), k=150)):
+        for measure in ("genre", "minutes", "reach")[: chance.randrange(1, 4)]:
+            lines.append(Spending(WEEK.plus(distance), measure, chance.randrange(1, 40)))
+            costs[distance] += lines[-1].rho_micro
+    store = town.side.store
+    store.at_release_desk(lambda desk: [desk.spend(line) for line in lines])
+    assert store.at_release_desk(lambda desk: desk.spent_micro()) == sum(costs.values())
+    for distance in range(-210, 210, 7):
+        week = WEEK.plus(distance)
+        near = store.at_release_desk(lambda desk, week=week: desk.spendings_between(*weeks_around(week)))
+        assert near == [line for line in lines if abs(line.week.weeks_since(week)) <= 52]
+        windows = [range(first, first + 53) for first in range(distance - 52, distance + 1)]
+        dearest = max(sum(costs[one] for one in window) for window in windows)
+        assert left_micro(near, week, 10_000) == 10_000 - dearest
+
+
 def test_what_the_budget_does_not_cover_is_never_drawn(due_town: Town) -> None:
     spent = Spending(WEEK.plus(1), "genre", 53 * 12_500 - 12_499)
     due_town.side.store.at_release_desk(lambda desk: desk.spend(spent))
@@ -212,8 +255,7 @@ PROGRAM = textwrap.dedent(
     from pathlib import Path
     from datetime import datetime
     from headend.analytics import release as room
-    from tests import engines
-from tests.headend.analytics.builders import WEEK, closed, make_town
+    from tests.headend.analytics.builders import WEEK, closed, make_town
     place = sys.argv[3]
     town = make_town(Path(sys.argv[1]), database=place if "://" in place else Path(place))
     town.clock.advance_to(closed())

@@ -1,7 +1,9 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from headend.analytics import sql
 from headend.analytics.sql import SqlDesk
 from headend.analytics.store import (
     ConflictError,
@@ -105,7 +107,7 @@ def test_forgetting_overwrites_nonces_and_counters_in_the_file(open_town: Town) 
     assert nonce in open_town.setup.database.read_bytes()
     assert connection.execute("PRAGMA secure_delete").fetchone()[0] == 1  # some builds have it anyway
     with immediate(connection):
-        SqlDesk(connection).drop_nonces(WEEK)
+        SqlDesk(connection).drop_nonces(WEEK, 9)
         SqlDesk(connection).drop_counters(WEEK)
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
@@ -117,6 +119,31 @@ def test_a_done_week_keeps_neither_nonce_nor_counter(town: Town) -> None:
     assert town.rows()["spent"]
     town.side.store.forget(WEEK, 1)
     assert (town.rows()["spent"], town.rows()["counters"]) == ([], [])
+
+
+def test_a_week_is_forgotten_some_nonces_at_a_time_and_recorded_with_the_last(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready_town(town).side.release(WEEK)
+    store, left = town.side.store, []
+    with engines.raw(engines.where(store)) as db:
+        for number in range(5):
+            db.execute("INSERT INTO spent (week, nonce) VALUES (?, ?)", (str(WEEK), bytes([number] * 32)))
+    known, write = len(town.rows()["spent"]), store.storage.write
+
+    def watched(work: Any) -> Any:
+        found = write(work)
+        left.append((len(town.rows()["spent"]), store.last_done("prune")))
+        return found
+
+    monkeypatch.setattr(sql, "AT_A_TIME", 2)
+    monkeypatch.setattr(store.storage, "write", watched)
+    store.forget(WEEK, 1)
+    if engines.OVER_POSTGRES:  # a part goes as a whole
+        assert left == [(0, WEEK)]
+    else:
+        steps = range(known - 2, 0, -2)
+        assert left == [*((rest, None) for rest in steps), (0, WEEK)]
 
 
 def one(cell: int, nonce: int, *, week: Week = WEEK, measure: str = "genre") -> Contribution:

@@ -63,7 +63,7 @@ def lived(tmp_path):
     store.write(lambda tx: receive_request(tx, "acc-1", RequestKind.ACCESS, BILLED_MS, asked))
     store.write(lambda tx: disputes.uphold(tx, 1, 399, "alice", BILLED_MS))
     store.write(lambda tx: close_batch(tx, BILLED_MS))
-    store.write(lambda tx: tx.draw_reporting("2026-W45", "acc-1", box.box))
+    store.write(lambda tx: tx.draw_reporting("2026-W45", {"acc-1": box.box}))
     store.write(lambda tx: tx.add_grant("2026-W45", "acc-1", "genre", "ab" * 32, b"\xff\x00"))
     twin = SigningBox(store, key=box.key, box=box.box)
     with pytest.raises(Exception, match="other bytes"):

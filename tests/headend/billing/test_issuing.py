@@ -1,6 +1,7 @@
 import base64
 import secrets
-from itertools import chain
+from collections import Counter
+from itertools import chain, pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -16,7 +17,7 @@ from shared.directory import challenge
 from shared.named import MeasureRequest, TokenAsk, encode
 from shared.register import profile
 from shared.weeks import Week
-from tests.builders import NOW, SigningBox
+from tests.builders import NOW, NOW_MS, SigningBox, account
 
 WEEK = Week(2026, 41)
 ZONE = ZoneInfo("Europe/Amsterdam")
@@ -26,7 +27,7 @@ ZONE = ZoneInfo("Europe/Amsterdam")
 def issuer(store, box, tmp_path):
     keys = TokenKeys(FolderShelf(tmp_path))
     keys.make(("genre", "viewing", "ordered-genre"), WEEK)
-    store.write(lambda tx: draw_reporting_boxes(tx, WEEK, lambda _: 0))
+    draw_reporting_boxes(store, WEEK, lambda _: 0, NOW_MS)
     return Issuer(store, keys, ManualClock(NOW), ZONE, profile("small"))
 
 
@@ -120,7 +121,7 @@ def test_a_request_that_the_box_did_not_sign_is_refused(issuer, store, box):
 def test_a_box_that_replaces_the_reporting_box_in_mid_week_gets_no_second_quota(issuer, store, box):
     issuer.grant(ask(box, pending(issuer).request))
     new = SigningBox(store).enrolled()
-    store.write(lambda tx: draw_reporting_boxes(tx, WEEK, lambda n: n - 1))
+    draw_reporting_boxes(store, WEEK, lambda n: n - 1, NOW_MS)
     with pytest.raises(refusals.NotReportingError):
         issuer.grant(ask(new, pending(issuer).request))
     assert len(store.read().grants("2026-W41", "acc-1", "genre")) == 1
@@ -151,10 +152,100 @@ def test_keys_of_a_week_never_share_the_byte_that_a_request_carries(tmp_path):
 
 def test_the_first_draw_of_a_week_stands(store, box):
     SigningBox(store).enrolled()
-    store.write(lambda tx: draw_reporting_boxes(tx, WEEK, lambda _: 0))
+    draw_reporting_boxes(store, WEEK, lambda _: 0, NOW_MS)
     first = store.read().reporting_box("2026-W41", "acc-1")
-    store.write(lambda tx: draw_reporting_boxes(tx, WEEK, lambda n: n - 1))
+    draw_reporting_boxes(store, WEEK, lambda n: n - 1, NOW_MS)
     assert store.read().reporting_box("2026-W41", "acc-1") == first
+
+
+class CutShortError(Exception):
+    """The headend stopped."""
+
+
+class Stopping:
+    """A store that stops before one of its transactions, and counts what each changed."""
+
+    def __init__(self, over, before):
+        self.over, self.left, self.counts = over, before, []
+
+    def write(self, work):
+        if not self.left:
+            raise CutShortError
+        self.left -= 1
+        found = self.over.write(work)
+        self.counts.append(self.over.read().issued("2026-W41")[0])
+        return found
+
+
+@pytest.fixture
+def town(store, box, monkeypatch):
+    """Five accounts, of which one has three boxes, drawn and forgotten two at a time."""
+    monkeypatch.setattr(issuing, "AT_A_TIME", 2)
+    for number in range(2, 6):
+        store.write(lambda tx, number=number: tx.add_account(account(f"acc-{number}")))
+        for _ in range(3 if number == 3 else 1):
+            SigningBox(store, account=f"acc-{number}", serial=f"SN-{number}").enrolled()
+    return store
+
+
+def test_a_draw_that_was_cut_short_goes_on_and_what_was_drawn_stands(town):
+    first = Stopping(town, 2)
+    with pytest.raises(CutShortError):
+        draw_reporting_boxes(first, WEEK, lambda _: 0, NOW_MS)
+    assert town.read().last_slot("draw") is None
+    drawn = {name: town.read().reporting_box(str(WEEK), name) for name in ("acc-1", "acc-2", "acc-3")}
+    assert None not in drawn.values()
+    assert town.read().reporting_box(str(WEEK), "acc-5") is None
+
+    again = Stopping(town, 99)
+    draw_reporting_boxes(again, WEEK, lambda n: n - 1, NOW_MS)
+    assert {name: town.read().reporting_box(str(WEEK), name) for name in drawn} == drawn
+    assert town.read().issued(str(WEEK))[0] == 5
+    assert town.read().last_slot("draw") == str(WEEK)
+
+
+def test_a_draw_takes_some_accounts_at_a_time_and_every_box_of_each(town):
+    asked = []
+    store = Stopping(town, 99)
+    assert draw_reporting_boxes(store, WEEK, lambda n: asked.append(n) or 0, NOW_MS) == 5
+    assert sorted(asked) == [1, 1, 1, 1, 3]
+    assert max(after - before for before, after in pairwise([0, *store.counts])) <= 2
+
+
+def test_a_week_that_is_drawn_is_drawn_for_nobody_who_comes_after(town):
+    draw_reporting_boxes(town, WEEK, issuing.below, NOW_MS)
+    town.write(lambda tx: tx.add_account(account("acc-9")))
+    SigningBox(town, account="acc-9").enrolled()
+    assert draw_reporting_boxes(town, WEEK, issuing.below, NOW_MS) == 0
+    assert town.read().reporting_box(str(WEEK), "acc-9") is None
+
+
+@pytest.mark.sqlite(why="on a server a week's part goes as a whole")
+def test_a_week_is_forgotten_some_accounts_at_a_time_and_recorded_with_the_last(town):
+    draw_reporting_boxes(town, WEEK, issuing.below, NOW_MS)
+    for number in range(5):  # more than two of one account
+        town.write(lambda tx, n=number: tx.add_grant(str(WEEK), "acc-1", "genre", f"r{n}", b"signed"))
+    town.write(lambda tx: tx.add_grant(str(WEEK), "acc-4", "genre", "r", b"signed"))
+    with pytest.raises(CutShortError):
+        issuing.forget_tokens(Stopping(town, 2), WEEK, NOW_MS)
+    assert town.read().last_slot("forget-tokens") is None
+    assert town.read().issued(str(WEEK))[0] == 1
+    issuing.forget_tokens(town, WEEK, NOW_MS)
+    assert town.read().issued(str(WEEK)) == (0, 0, {})
+    assert town.read().last_slot("forget-tokens") == str(WEEK)
+
+
+def test_boxes_by_area_are_those_that_are_bound(town):
+    areas = {one.account: one.postal_area for one in town.read().accounts()}
+    assert town.read().boxes_by_area() == [("1011", 7)]
+    town.write(lambda tx: tx.add_account(account("acc-6", postal_area="2000")))
+    other = SigningBox(town, account="acc-6").enrolled()
+    assert town.read().boxes_by_area() == [("1011", 7), ("2000", 1)]
+    town.write(lambda tx: tx.release_box(other.box, NOW_MS))
+    counted = Counter()
+    for name, boxes in town.read().accounts_with_boxes():
+        counted[areas[name]] += len(boxes)
+    assert town.read().boxes_by_area() == sorted(counted.items())
 
 
 def test_every_box_of_a_household_is_drawn_as_often(store, box):
@@ -162,7 +253,7 @@ def test_every_box_of_a_household_is_drawn_as_often(store, box):
     drawn = dict.fromkeys([box.box, *(other.box for other in others)], 0)
     for number in range(300):
         week = WEEK.plus(number)
-        store.write(lambda tx, week=week: draw_reporting_boxes(tx, week, issuing.below))
+        draw_reporting_boxes(store, week, issuing.below, NOW_MS)
         drawn[store.read().reporting_box(str(week), "acc-1")] += 1
     assert all(50 < count < 150 for count in drawn.values())
 

@@ -5,6 +5,7 @@ from flask import Flask
 
 from headend.app import open_headend
 from headend.installation import Installation
+from headend.kit.http import MalformedError
 from shared.named import GENESIS, Acknowledgement, Heartbeat, encode, read
 from tests.builders import NOW_MS, SETTINGS, SigningBox, account
 
@@ -50,3 +51,23 @@ def test_what_comes_through_a_hatch_is_answered_each_by_itself(billing):
     assert (first[0], read(first[2], Acknowledgement).ack) == (200, 1)
     assert none[0] == 400
     assert billing.tally.snapshot() == {"malformed": 2}
+
+
+@pytest.mark.parametrize(("agent", "status"), [("box 1.6.0", 200), ("box\0", 400)])
+def test_a_heartbeat_with_a_zero_character_is_refused_as_malformed(billing, agent, status):
+    billing.store.write(lambda tx: tx.add_account(account()))
+    box = SigningBox(billing.store).enrolled()
+    beat = Heartbeat(box=box.box, epoch=1, last_seq=0, last_hash=GENESIS, sent_ms=NOW_MS, agent=agent)
+    app = Flask("test")
+    app.register_blueprint(billing.side.blueprints[0])
+    answer = app.test_client().post(
+        "/billing/v1/heartbeat", data=box.sign(encode(beat)), content_type="application/json"
+    )
+    assert answer.status_code == status
+
+
+def test_a_serial_with_a_zero_character_enrols_nothing(billing):
+    billing.store.write(lambda tx: tx.add_account(account()))
+    with pytest.raises(MalformedError):
+        SigningBox(billing.store, serial="SN\0").enrolled()
+    assert list(billing.store.read().boxes()) == []

@@ -8,6 +8,7 @@ import sqlite_utils
 from headend.billing import exports, schema, suspense
 from headend.billing.credits import credit
 from headend.billing.invoices import raise_month
+from headend.billing.pages.boxes import heard_within
 from headend.billing.reconcile import reconcile, recounted
 from headend.billing.sqlite import SqliteBilling
 from headend.billing.suspense import Decision
@@ -48,14 +49,16 @@ def test_a_sum_that_went_wrong_is_told_by_a_recount(store):
     store.storage.write(
         lambda db: db.execute("UPDATE order_sums SET orders = orders + 1 WHERE state = 'billed'")
     )
-    assert len(recounted(store.read())) == 2
+    store.storage.write(lambda db: db.execute("UPDATE agent_sums SET boxes = boxes + 1"))
+    assert len(recounted(store.read())) == 3
 
 
 @pytest.mark.sqlite(why="an older version's file")
 def test_an_older_database_gets_the_same_sums(store, tmp_path):
     box = live(store)
     kept = {
-        table: rows_of(store, table) for table in ("order_sums", "ledger_sums", "batch_sums", "sightings")
+        table: rows_of(store, table)
+        for table in ("order_sums", "ledger_sums", "batch_sums", "sightings", "agent_sums")
     }
     older(store.storage.path)
     reopened = SqliteBilling(tmp_path / "billing.db")
@@ -70,7 +73,7 @@ def test_an_older_database_gets_the_same_sums(store, tmp_path):
 
 
 def rows_of(store: SqliteBilling, table: str) -> list[tuple[object, ...]]:
-    rows = store.storage.read().execute(f"SELECT * FROM {table} ORDER BY 1, 2, 3").fetchall()
+    rows = store.storage.read().execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
     return [tuple(row) for row in rows if "orders" not in row.keys() or row["orders"]]  # noqa: SIM118 (a row)
 
 
@@ -82,13 +85,13 @@ def older(path: Path) -> None:
         assert name in triggers
         db.execute(f"DROP TRIGGER {name}")
     db.execute("DROP TRIGGER boxes_bound")
-    for table in ("order_sums", "ledger_sums", "batch_sums", "verifications", "sightings"):
+    for table in ("order_sums", "ledger_sums", "batch_sums", "verifications", "sightings", "agent_sums"):
         db.table(table).drop()
     lists = schema.sums.INDEXES.split("CREATE INDEX ")[1:]
     for name in (line.split()[0] for line in lists):
         db.execute(f"DROP INDEX IF EXISTS {name}")
     db.execute("CREATE INDEX orders_by_state ON orders (state, received_ms)")
-    db.execute("DELETE FROM _sqlite_migrations WHERE name = 'sums_and_lists'")
+    db.execute("DELETE FROM _sqlite_migrations WHERE name IN ('sums_and_lists', 'counted_agents')")
     db.conn.commit()
     db.close()
 
@@ -127,3 +130,38 @@ def test_a_box_is_heard_by_its_orders_and_keeps_its_version(store, box):
     assert sighting()[2] == 0
     SigningBox(store, issued_ms=NOW_MS + 4 * HOUR).enrolled(box.box)
     assert sighting()[2] == 1
+
+
+def test_boxes_are_counted_by_their_version_as_they_tell_it_and_are_released(store):
+    def counted() -> tuple[list[tuple[str, int]], int]:
+        look = store.read()
+        assert look.agents() == look.recount_agents()
+        assert recounted(look) == []
+        return look.agents(), look.bound_boxes()
+
+    first, second = (SigningBox(store, serial=f"SN-{n}").enrolled() for n in range(2))
+    assert counted() == ([("", 2)], 2)
+    for box, agent in ((first, "1.4.0"), (second, "1.4.0"), (first, "1.4.0"), (first, ""), (second, "1.5.0")):
+        store.write_beside(lambda tx, box=box, agent=agent: tx.hear(box.box, agent, NOW_MS + HOUR))
+        counted()
+    assert counted() == ([("1.4.0", 1), ("1.5.0", 1)], 2)
+    store.write(lambda tx: tx.release_box(first.box, NOW_MS + 2 * HOUR))
+    assert counted() == ([("1.5.0", 1)], 1)
+    store.write(lambda tx: tx.hear(first.box, "1.6.0", NOW_MS + 3 * HOUR))  # released, and still alive
+    assert counted() == ([("1.5.0", 1)], 1)
+    store.write(lambda tx: tx.bind_box(first.box, "acc-1", NOW_MS + 4 * HOUR))
+    assert counted() == ([("1.5.0", 1), ("1.6.0", 1)], 2)
+
+
+@pytest.mark.parametrize("hours", [1, 24, 48])
+def test_boxes_heard_and_boxes_silent_are_all_that_are_bound(store, hours):
+    boxes = [SigningBox(store, serial=f"SN-{n}").enrolled() for n in range(6)]
+    now_ms = NOW_MS + 10 * DAY
+    for ago, box in zip((0, 1, 24, 25, 48, 49), boxes, strict=True):
+        store.write(lambda tx, box=box, ago=ago: tx.hear(box.box, "", now_ms - ago * HOUR))
+    store.write(lambda tx: tx.release_box(boxes[0].box, now_ms))
+    look, from_ms = store.read(), now_ms - hours * HOUR
+    bound, heard, silent = look.bound_boxes(), look.heard_since(from_ms), look.silent_since(from_ms)
+    assert (bound, heard) == (5, {1: 1, 24: 2, 48: 4}[hours])
+    assert heard + silent == bound
+    assert heard_within(look, hours, bound, now_ms) == heard

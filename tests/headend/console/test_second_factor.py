@@ -102,6 +102,7 @@ def test_a_secret_is_sealed_for_one_operator_under_a_key_of_mode_0600(tmp_path: 
     assert not key.exists()
 
 
+@pytest.mark.sqlite(why="without --database a backup is restored into files")
 def test_a_backup_holds_the_key(tmp_path: Path) -> None:
     installation = Installation.create(tmp_path / "headend", SETTINGS)
     sealed = Seals(FolderShelf(installation.keys_of("console")), os.urandom).seal("alice", RFC)
@@ -306,7 +307,7 @@ def test_a_new_password_from_elsewhere_ends_half_done_sign_ins(stage: Stage) -> 
 
 def test_a_key_that_is_lost_is_told_and_an_admin_helps(stage: Stage) -> None:
     secret = set_up(stage, stage.signed_in("alice"))
-    (stage.console._frame.settings.keys / KEY_FILE).unlink()
+    stage.console.store.shelf(stage.console._frame.settings.keys).remove(KEY_FILE)
     visitor = stage.visitor()
     visitor.sign_in("alice")
     assert give_code(visitor, code_now(stage, secret)).status_code == 400

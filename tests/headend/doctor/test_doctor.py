@@ -20,6 +20,8 @@ from shared.system_clock import ClockSteerer
 from tests.headend.conftest import NOW
 from tests.headend.doctor.conftest import Patient
 
+pytestmark = pytest.mark.sqlite(why="the doctor looks at files")
+
 ALWAYS = {"served", "billing.suspense", "billing.gaps", "billing.alarms"}
 """What is so of every copy: nobody serves it, and its boxes have something to tell."""
 

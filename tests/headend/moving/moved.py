@@ -35,7 +35,7 @@ class Original:
             headend.analytics.store.count([fragment(OPEN, n) for n in range(40)])
 
     def _tokens(self, tx) -> None:
-        tx.draw_reporting(str(OPEN), "nl-9999", self._box.box)
+        tx.draw_reporting(str(OPEN), {"nl-9999": self._box.box})
         tx.add_grant(str(OPEN), "nl-9999", "genre", "00" * 32, b"\x00\xff\n\\N\t" * 40)
 
     def copy(self, to: Path) -> tuple[Path, SigningBox]:

@@ -17,7 +17,7 @@ from headend.analytics.store import Counted, WeekState
 from headend.app import create_app
 from headend.billing.reconcile import reconcile, recounted
 from headend.billing.rows import OrderState
-from headend.installation import SETTINGS, Installation, InstallationError
+from headend.installation import SETTINGS, SIDES_FILE, Installation, InstallationError
 from headend.kit.postgres import UnsafeServerError
 from headend.kit.postgres_schema import HalfMovedError
 from headend.kit.storage import NewerDatabaseError
@@ -144,6 +144,20 @@ def test_directories_releases_and_operators_are_what_they_were(original, after):
         assert signed_in.headers["Location"] == "/console/"
 
 
+def test_a_sides_own_keys_are_sealed_in_its_database_and_their_files_go(original, after):
+    folder = after[0]
+    assert sorted(path.name for path in (folder / "keys").glob("*/*")) == [
+        "billing.pem",
+        "catalogue.pem",
+        "directory.pem",
+        "shelf.key",
+        "shelf.key",
+    ]
+    with headend_of(original.folder) as before, headend_of(folder) as headend:
+        assert headend.analytics.key_config(OPEN) == before.analytics.key_config(OPEN)
+        assert headend.billing.token_keys(OPEN) == before.billing.token_keys(OPEN)
+
+
 def test_a_token_spent_before_the_move_is_spent_after_it_and_open_weeks_count_on(after):
     with headend_of(after[0]) as headend:
         store = headend.analytics.store
@@ -183,6 +197,12 @@ def test_the_settings_keep_every_other_word(folder):
     assert text.startswith(before)
     assert sorted(Installation(folder).settings.databases) == ["billing", "console"]
     assert Installation(folder).place("analytics") == folder / "analytics.db"
+
+
+def test_a_folder_of_some_sides_moves_these(folder):
+    (folder / SIDES_FILE).write_text("console")
+    assert "console.operators" in run("migrate", folder, "--to", address())
+    assert sorted(Installation(folder).settings.databases) == ["console"]
 
 
 def test_a_moved_file_is_not_opened_when_the_settings_forget_where_it_went(folder):
@@ -375,6 +395,7 @@ def test_a_target_that_keeps_texts_otherwise_is_refused(folder):
         admin.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
     with pytest.raises(UnsafeServerError, match="UTF-8"):
         start(folder, {"console": engines.database(name)})
+    assert not (folder / "console.moving").exists()
 
 
 def test_a_newer_schema_is_refused_at_either_end(folder):
