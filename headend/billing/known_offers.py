@@ -5,17 +5,15 @@ another be published under the same version later: what only the transaction kno
 """
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Final
 
 import msgspec
 
-from headend.billing.rows import NotFoundError
 from headend.kit.engine import Connection
 from shared.named import Offer
 
 MOST: Final = 4_096
-"""Versions of offers that are held in memory, the latest used: about 4 MB."""
+"""Versions of offers that are held in memory: about 4 MB."""
 SQL: Final = "SELECT terms FROM offers WHERE offer = ? AND version = ?"
 
 
@@ -26,21 +24,26 @@ def read_offer(connection: Connection, offer: str, version: int) -> Offer | None
 
 
 class KnownOffers:
-    """The offers that a store has committed; `look` gives a connection that sees nothing else."""
+    """The offers that a store has committed.
 
-    def __init__(self, look: Callable[[], Connection]) -> None:
-        self._look = look
-        self._committed = lru_cache(maxsize=MOST)(self._read)  # what raises is not remembered
+    `settled` gives, of a connection that asks, the one to read over that sees nothing but what is committed;
+    None if that would be another than this, and waiting for it could end in a circle.
+    """
 
-    def _read(self, offer: str, version: int) -> Offer:
-        found = read_offer(self._look(), offer, version)
-        if found is None:
-            raise NotFoundError(f"no offer {offer!r} of version {version}")
-        return found
+    def __init__(self, settled: Callable[[Connection], Connection | None]) -> None:
+        self._settled = settled
+        self._known: dict[tuple[str, int], Offer] = {}
 
     def seen_by(self, connection: Connection, offer: str, version: int) -> Offer | None:
         """One version of an offer as a transaction or a look over `connection` sees it."""
-        try:
-            return self._committed(offer, version)
-        except NotFoundError:
-            return read_offer(connection, offer, version)
+        known = self._known.get((offer, version))
+        if known is not None:
+            return known
+        settled = self._settled(connection)
+        found = None if settled is None else read_offer(settled, offer, version)
+        if found is not None:
+            if len(self._known) >= MOST:
+                self._known.clear()
+            self._known[offer, version] = found
+            return found
+        return None if settled is connection else read_offer(connection, offer, version)

@@ -149,12 +149,22 @@ class PostgresBillingTx(SqlBillingTx):
         return False
 
 
+def _settled(connection: Connection) -> Connection | None:
+    """A look, or a transaction beside others, in which no offer is ever published, sees what is committed.
+
+    A transaction that is alone might have published one. It does not ask a look: behind a pooler that could
+    be waiting for the very connection that the transaction holds.
+    """
+    alone = isinstance(connection, PostgresTransaction) and connection.alone
+    return None if alone else connection
+
+
 class PostgresBilling:
     """`BillingStore` on a PostgreSQL server."""
 
     def __init__(self, url: str) -> None:
         self.storage = PostgresStorage(url, SCHEMA)
-        self._known = KnownOffers(self.storage.read)
+        self._known = KnownOffers(_settled)
 
     def write(self, work: Callable[[BillingTx], T]) -> T:
         return self.storage.write(self._over(work))

@@ -21,7 +21,7 @@ class SqliteBilling:
 
     def __init__(self, path: Path, *, checkpoints: bool = False) -> None:
         self.storage = Storage(path, migrations, checkpoints=checkpoints)
-        self._known = KnownOffers(self.storage.read)
+        self._known = KnownOffers(lambda _: self.storage.read())
 
     def write(self, work: Callable[[BillingTx], T]) -> T:
         return self.storage.write(lambda connection: work(self._tx(connection)))

@@ -159,20 +159,6 @@ def test_what_a_headend_acknowledges_under_load_is_there_once_and_what_a_run_lea
         assert line.refused.keys() <= {"503 busy"}, "a machine that is busy with other things may shed some"
 
 
-def test_what_a_run_leaves_unacknowledged_is_owed_in_the_next_and_settled_in_the_end():
-    with laid_out(Extent(seed=1), 2) as (field, books):
-        boxes = field.fleet.boxes
-        node, field.nodes["named"] = field.nodes["named"], ["http://127.0.0.1:9"]  # nobody listens there
-        lost = field.play(
-            [Ask(0, "order", b"", n, 1) for n in range(2)], (boxes, field.fleet.sign_orders(boxes)), 1
-        )
-        field.nodes["named"] = node
-        again = field.play([Ask(0, "order", b"", 0, 1)], (boxes[:1], field.fleet.sign_orders(boxes[:1])), 1)
-    (closed,) = books
-    assert (lost.acked, again.acked) == ([0, 0], [2])
-    assert (closed.placed, closed.acknowledged, closed.stored, closed.faults) == (3, 3, 3, ())
-
-
 def test_a_fleet_on_postgresql_has_two_nodes_and_makes_fragments_with_keys_from_its_database(tmp_path):
     places = {side: engines.fresh(side) for side in engines.SCHEMAS}
     fleet = enrol(tmp_path, 2, places)
