@@ -100,6 +100,27 @@ class Cluster:
         )
         return self.folder / "base"
 
+    def follow(self, other: "Cluster") -> None:
+        """Become the other server's standby, without which it acknowledges nothing from now on."""
+        words = ("--checkpoint=fast", "--wal-method=stream", "--no-sync", "--write-recovery-conf")
+        self.run("pg_basebackup", "--pgdata", self.data, "-h", other.folder, "-U", "postgres", *words)
+        self._configure("archive_mode = off\n")
+        self.start()
+        other.ask("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        other.ask("SELECT pg_reload_conf()")
+        until = time.monotonic() + 30
+        while other.ask("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") != 1:
+            assert time.monotonic() < until, "the standby does not follow"
+            time.sleep(0.02)
+
+    def crash(self) -> None:
+        """Stop as a machine does that loses its power."""
+        self.run("pg_ctl", "-D", self.data, "-w", "-s", "-m", "immediate", "stop")
+
+    def take_over(self) -> None:
+        """Be the first from now on."""
+        self.run("pg_ctl", "-D", self.data, "-w", "-s", "promote")
+
     def archive_all(self) -> None:
         """Wait until everything that is committed is in the archive."""
         last = self.ask("SELECT pg_walfile_name(pg_switch_wal())")

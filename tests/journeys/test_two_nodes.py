@@ -21,6 +21,7 @@ from shared.weeks import Week
 from simulator.processes import Headend, wait_until
 from tests import engines
 from tests.builders import CATALOGUE_KEY, SETTINGS, SigningBox, account, offer
+from tests.clusters import Cluster
 from tests.deploy.nginx import Nginx
 from tests.deploy.stages import Certificates, lay_out_gateway
 
@@ -77,9 +78,9 @@ class Line(threading.Thread):
 class Place:
     """A PostgreSQL of its own, an installation on it, and two nodes that serve it."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, urls=None):
         self.clock = ClockSteerer(folder / "clock", START)
-        self.urls = {side: engines.fresh(side) for side in engines.SCHEMAS}
+        self.urls = urls or {side: engines.fresh(side) for side in engines.SCHEMAS}
         settings = replace(
             SETTINGS, simulated=True, clock=str(folder / "clock"), databases=self.urls, first_week=str(WEEK)
         )
@@ -191,3 +192,34 @@ def test_behind_the_shipped_front_no_box_notices_a_node_that_dies(town_of_two, t
     check_books(town_of_two, lines)
     front.stop()
     assert sum((line.refused for line in lines), Counter()) == {}
+
+
+@pytest.fixture
+def servers():
+    made = [Cluster(), Cluster()]
+    made[0].create()
+    yield made
+    for server in made:
+        server.remove()
+
+
+def test_a_database_that_fails_over_to_its_standby_loses_and_doubles_nothing(servers, tmp_path):
+    first, second = servers
+    for side in engines.SCHEMAS:
+        first.ask(f"CREATE DATABASE {side}")
+    second.follow(first)
+    hosts = f"host={first.folder},{second.folder}&target_session_attrs=read-write"
+    place = Place(tmp_path, {side: f"postgresql://postgres@/{side}?{hosts}" for side in engines.SCHEMAS})
+    try:
+        lines = place.lines()
+        for line in lines:
+            line.start()
+        wait_until(lambda: sum(line.acknowledged for line in lines) > 40, "orders")
+        first.crash()
+        away = sum(line.acknowledged for line in lines)
+        second.take_over()
+        wait_until(lambda: sum(line.acknowledged for line in lines) > away + 100, "orders on the standby")
+        check_books(place, lines)
+        assert sum((line.refused for line in lines), Counter()).keys() <= {503, "no answer"}
+    finally:
+        place.stop()
