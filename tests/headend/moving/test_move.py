@@ -393,6 +393,7 @@ def test_a_target_that_keeps_texts_otherwise_is_refused(folder):
     name = f"sorted_{secrets.token_hex(4)}"
     with psycopg.connect(engines.server(), autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
+        admin.execute(f"REVOKE CONNECT ON DATABASE {name} FROM PUBLIC")
     with pytest.raises(UnsafeServerError, match="UTF-8"):
         start(folder, {"console": engines.database(name)})
     assert not (folder / "console.moving").exists()
