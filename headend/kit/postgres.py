@@ -289,49 +289,47 @@ class PostgresStorage:
             return error
 
     def _commit(self, group: list[Work], *, alone: bool) -> list[Done | Exception]:
-        """Do a group swiftly, hoping that nothing fails; if something does, with a savepoint for each."""
-        if alone and len(group) > 1:
-            return self._carefully(group, alone=alone)
-        try:
-            return self._swiftly(group, alone=alone)
-        except psycopg.OperationalError:
-            raise
-        except Exception as error:  # noqa: BLE001 (whatever it is, it reaches the one whose it is)
-            return [error] if len(group) == 1 else self._carefully(group, alone=alone)
+        """Do a group and commit it: swiftly, hoping that nothing fails; if something does, with savepoints.
 
-    def _swiftly(self, group: list[Work], *, alone: bool) -> list[Done | Exception]:
-        raw = self._begun(alone=alone)
-        try:
-            with ExitStack() as opened:
-                # A pooler has to see where each statement ends; work that is alone may stream.
-                piped = not alone and raw.prepare_threshold is not None
-                pipeline = opened.enter_context(raw.pipeline()) if piped else None
-                transaction = PostgresTransaction(raw, alone=alone, pipeline=pipeline)
-                done: list[Done | Exception] = [Done(work(transaction)) for work in group]
-                transaction.settle()
-        except BaseException:
-            _roll_back(raw)
-            raise
-        self._end(raw, alone=alone)
+        What went wrong at the commit itself is never repeated here: see `_end`.
+        """
+        if alone and len(group) > 1:
+            done = self._carefully(group, alone=alone)
+        else:
+            try:
+                with self._begun(alone=alone, swift=True) as transaction:
+                    done = [Done(work(transaction)) for work in group]
+            except psycopg.OperationalError:
+                raise
+            except Exception as error:  # noqa: BLE001 (whatever it is, it reaches the one whose it is)
+                if len(group) == 1:
+                    return [error]
+                done = self._carefully(group, alone=alone)
+        self._end(self._writers[alone], alone=alone)
         return done
 
     def _carefully(self, group: list[Work], *, alone: bool) -> list[Done | Exception]:
-        raw = self._begun(alone=alone)
-        try:
-            transaction = PostgresTransaction(raw, alone=alone)
-            done = [transaction.do(work) for work in group]
-            transaction.settle()
-        except BaseException:
-            _roll_back(raw)
-            raise
-        self._end(raw, alone=alone)
-        return done
+        with self._begun(alone=alone, swift=False) as transaction:
+            return [transaction.do(work) for work in group]
 
-    def _begun(self, *, alone: bool) -> psycopg.Connection[Any]:
+    @contextmanager
+    def _begun(self, *, alone: bool, swift: bool) -> Iterator[PostgresTransaction]:
+        """A transaction that is ready to be committed after the body, or undone if that fails."""
         raw = self._writer(alone=alone)
         lock = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
         raw.execute(f"BEGIN; SELECT {lock}({LOCKS}, {WRITES})")
-        return raw
+        try:
+            with ExitStack() as opened:
+                # A pooler has to see where each statement ends; work that is alone may stream.
+                piped = swift and not alone and raw.prepare_threshold is not None
+                pipeline = opened.enter_context(raw.pipeline()) if piped else None
+                transaction = PostgresTransaction(raw, alone=alone, pipeline=pipeline)
+                yield transaction
+                transaction.settle()
+        except BaseException:
+            if not raw.closed:
+                raw.execute("ROLLBACK")
+            raise
 
     def _end(self, raw: psycopg.Connection[Any], *, alone: bool) -> None:
         """Commit; whether it happened cannot be known if the connection breaks now, so nothing is repeated.
@@ -428,11 +426,6 @@ class PostgresStorage:
         with self._lock:
             for look in self._looks:
                 look.raw.close()
-
-
-def _roll_back(raw: psycopg.Connection[Any]) -> None:
-    if not raw.closed:
-        raw.execute("ROLLBACK")
 
 
 def _asked(line: Together[Work, Done], work: Callable[[Connection], T]) -> T:

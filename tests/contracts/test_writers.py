@@ -188,6 +188,14 @@ def test_a_commit_whose_answer_is_lost_is_told_and_asking_again_does_not_double_
     assert len(tries) == 1
 
 
+def test_a_group_whose_commit_is_lost_is_not_done_again_either(nodes):
+    storage, tries = nodes[0].storage, []
+    lose_the_next_commit(storage)
+    with pytest.raises(StorageError):
+        storage._group([lambda _, name=name: tries.append(name) for name in ("one", "two")], alone=False)
+    assert tries == ["one", "two"]
+
+
 @pytest.fixture
 def gateways(fresh):
     """Two stores of analytics on one database, with a week that is open."""
