@@ -1,8 +1,8 @@
-"""What passes between sides that are served apart: files in one folder, each side's written by it alone.
+"""What passes between sides that are served apart: files in `exchange`, each folder written by one of them.
 
-    exchange/billing/     token-keys-<week>.json, totals-<week>.json
-    exchange/analytics/   sealing-key-<week>
-    exchange/root/        directory-<week>.json, made of the two by `headend exchange`, which has the root key
+    billing      token-keys-<week>.json, totals-<week>.json
+    analytics    sealing-key-<week>
+    root         directory-<week>.json, made of the two by `headend exchange`, which has the root key
 
 Token keys and the sealing key are public halves. Totals are signed by billing and cleared by the disclosure
 table where they are taken. Nothing of a box or an account is in any of them.
@@ -202,9 +202,8 @@ class AnalyticsApart:
 
     def _directory_done(self) -> Week | None:
         newest = [one.week for one in self._side.store.directories(None, 1)]
-        ended = self._side.store.last_done(
-            RELEASE_JOB
-        )  # a week that has ended without one gets none any more
+        # A week that has ended without one gets none any more.
+        ended = self._side.store.last_done(RELEASE_JOB)
         return max([*newest, *([ended] if ended else [])], key=str, default=None)
 
     def _key_done(self) -> Week | None:

@@ -4,6 +4,7 @@ from typing import Final
 
 from headend.doctor.findings import Answer, broken, fine, warning
 from headend.doctor.patient import Patient
+from headend.kit.postgres import BY_BYTES, TAKEN
 
 OLDEST: Final = 14_00_00
 """The first server that has all that the tables and questions use, as `server_version_num` tells it."""
@@ -27,10 +28,6 @@ _FOREIGN = (
 _REACHED = (
     "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate AND datname <> 'postgres' "
     "AND datname <> current_database() AND has_database_privilege(datname, 'CONNECT') ORDER BY 1"
-)
-_USED = (
-    "SELECT (SELECT sum(numbackends) FROM pg_stat_database), "
-    "current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
 )
 # More dead rows than a busy hour leaves, where they outnumber the living.
 _DEAD = (
@@ -56,7 +53,7 @@ _ARCHIVE = (
 def durable(patient: Patient, side: str) -> Answer:
     """What is acknowledged outlives the power, and texts sort by their bytes."""
     synchronous, fsync, pages, encoding, order = patient.rows(side, _SETTINGS)[0]
-    if encoding != "UTF8" or order not in {"C", "C.UTF-8", "C.utf8", "POSIX"}:
+    if encoding != "UTF8" or order not in BY_BYTES:
         return broken(
             f"{side}'s database is {encoding} and sorts by {order}",
             "dump it, and restore it into one made with --encoding=UTF8 --locale=C",
@@ -143,7 +140,7 @@ def line(patient: Patient, side: str) -> Answer:
 
 def connections(patient: Patient, side: str) -> Answer:
     """There are connections left."""
-    used, most = patient.rows(side, _USED)[0]
+    used, most = patient.rows(side, f"SELECT {TAKEN}")[0]
     if used > most * FULL:
         return warning(
             f"{used} of {most} connections are taken",

@@ -7,6 +7,7 @@ from headend.analytics.archive import ReleaseArchive
 from headend.billing.side import BILLED_AFTER, FORGOTTEN_AFTER
 from headend.doctor.findings import Answer, broken, fine, warning
 from headend.doctor.patient import Patient, Row
+from headend.exchange import DIRECTORY_LEAD_WEEKS
 from headend.kit.jobs import Slot, day_slot, week_slot
 from shared.clock import from_ms
 from shared.weeks import Month, Week
@@ -15,7 +16,6 @@ LATE = timedelta(hours=1)
 TOO_LATE = timedelta(days=1)
 CLOCK_SLACK_MS = 60_000
 """How far apart the clocks of two machines that write to one database may be."""
-DIRECTORY_LEAD_WEEKS = 1
 
 Due = Callable[[Patient, str | None], Slot]
 

@@ -13,9 +13,10 @@ a pooler stands between. So pgbouncer may pool transactions.
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+from itertools import count
 from typing import Any, Final, TypeVar
 
 import psycopg
@@ -24,6 +25,7 @@ from psycopg.rows import tuple_row
 
 from headend.kit.engine import Connection, Found
 from headend.kit.metering import GroupMeter
+from headend.kit.postgres_locks import Lock, taking
 from headend.kit.postgres_rows import adapt, rows
 from headend.kit.postgres_schema import Schema, migrate
 from headend.kit.postgres_weeks import Weeks
@@ -37,18 +39,19 @@ Settle = Callable[[Connection, list[Any]], None]
 
 log = logging.getLogger(__name__)
 
-LOCKS: Final = 0x53544254
-"""The first key of this project's advisory locks."""
-WRITES, ENDS, JOBS = 1, 2, 3
 CONNECT_SECONDS = 10
 _TRIES = 5
+_streams = count()
 _STREAMED = 2_000
 """Rows that are fetched at once of what is read without being held in memory."""
-_MEASURED = (
-    "SELECT pg_database_size(current_database()), "
+TAKEN: Final = (
     "(SELECT sum(numbackends) FROM pg_stat_database), "
     "current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
 )
+"""Two columns: connections of the server that are taken, by whomever, and how many it has for such as us."""
+_MEASURED = f"SELECT pg_database_size(current_database()), {TAKEN}"
+BY_BYTES: Final = frozenset({"C", "C.UTF-8", "C.utf8", "POSIX"})
+"""Collations that sort texts by their bytes."""
 _AGAIN = (errors.SerializationFailure, errors.DeadlockDetected, errors.LockNotAvailable)
 
 
@@ -209,7 +212,7 @@ class PostgresTransaction(PostgresConnection):
         """Do what was put off, with the ends of all chains locked until the commit."""
         if not any(items for _, items in self._put_off.values()):
             return
-        self.raw.execute(f"SELECT pg_advisory_xact_lock({LOCKS}, {ENDS})")
+        self.raw.execute(taking(Lock.ENDS))
         for settle, items in self._put_off.values():
             waiting, items[:] = list(items), []
             if waiting:
@@ -316,8 +319,8 @@ class PostgresStorage:
     def _begun(self, *, alone: bool, swift: bool) -> Iterator[PostgresTransaction]:
         """A transaction that is ready to be committed after the body, or undone if that fails."""
         raw = self._writer(alone=alone)
-        lock = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
-        raw.execute(f"BEGIN; SELECT {lock}({LOCKS}, {WRITES})")
+        how = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
+        raw.execute(f"BEGIN; {taking(Lock.WRITES, how)}")
         try:
             with ExitStack() as opened:
                 # A pooler has to see where each statement ends; work that is alone may stream.
@@ -395,7 +398,7 @@ class PostgresStorage:
         If this process dies, or its connection does, the server lets the lock go.
         """
         with connect(self.url) as raw:
-            found = raw.execute(f"BEGIN; SELECT pg_try_advisory_xact_lock({LOCKS}, {JOBS})")
+            found = raw.execute(f"BEGIN; {taking(Lock.JOBS, 'pg_try_advisory_xact_lock')}")
             while found.nextset():
                 pass
             mine = found.fetchone()
@@ -436,9 +439,9 @@ def _asked(line: Together[Work, Done], work: Callable[[Connection], T]) -> T:
     return result
 
 
-def streamed(raw: psycopg.Connection[Any], text: str, values: Any) -> Iterator[Any]:  # noqa: ANN401
+def streamed(raw: psycopg.Connection[Any], text: str, values: Any) -> Generator[Any, None, None]:  # noqa: ANN401
     """The rows of a question as plain tuples, as they are read; within a transaction."""
-    with raw.cursor(name="streamed", row_factory=tuple_row) as cursor:
+    with raw.cursor(name=f"streamed {next(_streams)}", row_factory=tuple_row) as cursor:
         cursor.itersize = _STREAMED
         cursor.execute(text, values)
         yield from cursor
@@ -458,5 +461,5 @@ def check(raw: psycopg.Connection[Any]) -> None:
         if found is None or found[0] not in wanted:
             raise UnsafeServerError(f"{setting} is {found and found[0]}: {why}")
     order = raw.execute("SELECT datcollate FROM pg_database WHERE datname = current_database()").fetchone()
-    if order is None or order[0] not in {"C", "C.UTF-8", "C.utf8", "POSIX"}:
+    if order is None or order[0] not in BY_BYTES:
         raise UnsafeServerError(f"the database sorts by {order and order[0]}: make it with LC_COLLATE 'C'")

@@ -6,6 +6,7 @@ from typing import Any, Final
 import psycopg
 
 from headend.kit.engine import ENGINE_COLUMNS
+from headend.kit.postgres_locks import Lock, taking
 from headend.kit.storage import NewerDatabaseError, StorageError, UndeclaredColumnError
 from shared.field_register import declared_columns
 
@@ -13,7 +14,6 @@ _OWN = (
     "CREATE TABLE IF NOT EXISTS migrations "
     "(name TEXT PRIMARY KEY, breaks BOOLEAN NOT NULL, made TIMESTAMPTZ NOT NULL DEFAULT now())"
 )
-_LOCK = "SELECT pg_advisory_xact_lock(1398030932, 4)"
 _COLUMNS = """
 SELECT table_name, column_name FROM information_schema.columns
 WHERE table_schema = current_schema() AND table_name NOT IN (
@@ -63,7 +63,7 @@ def migrate(raw: psycopg.Connection[Any], schema: Schema, *, moving: bool = Fals
         UndeclaredColumnError: a column stands in the schema but not in the register of fields.
     """
     with raw.transaction():
-        raw.execute(_LOCK)
+        raw.execute(taking(Lock.SCHEMA))
         raw.execute(_OWN)
         done = {
             str(name): bool(breaks) for name, breaks in raw.execute("SELECT name, breaks FROM migrations")

@@ -8,6 +8,7 @@ import weakref
 from typing import Final
 
 from headend.kit.engine import Connection
+from headend.kit.postgres_locks import Lock, taking
 from shared.errors import StbError
 
 _WEEK: Final = re.compile(r"[0-9]{4}-W[0-9]{2}")
@@ -61,7 +62,7 @@ class Weeks:
                 self._made[table, week] = made
             return
         # Two may come at once; the second finds it standing when the first has committed.
-        connection.execute("SELECT pg_advisory_xact_lock(1398030932, 5)")
+        connection.execute(taking(Lock.PARTS))
         if not _stands(connection, part):
             connection.execute(f"CREATE TABLE {part} (LIKE {table} INCLUDING ALL)")
             connection.execute(f"ALTER TABLE {table} ATTACH PARTITION {part} FOR VALUES IN ('{week}')")

@@ -1,22 +1,18 @@
 """Comparing one table in both databases, row by row in the order of its key, never all in memory."""
 
 import hashlib
-from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any, Final
+from typing import Any
 
 import msgspec
-import psycopg
-from psycopg.rows import tuple_row
 
 from headend.kit.engine import Connection
-from headend.kit.postgres import PostgresConnection
+from headend.kit.postgres import PostgresConnection, streamed
 from headend.moving.tables import Table, quoted
 from shared.errors import StbError
 
-_FETCHED: Final = 2_000
 _GUARDS_OFF = "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'O'"
 _UNCHECKED = "SELECT count(*) FROM pg_constraint WHERE NOT convalidated"
 
@@ -46,20 +42,13 @@ def compare(source: Connection, target: PostgresConnection, table: Table) -> Sam
     sql = f"SELECT {quoted(*table.columns)} FROM {quoted(table.name)} ORDER BY {quoted(*table.key)}"
     digest, count = hashlib.sha256(), 0
     here = (tuple(row) for row in source.execute(sql))
-    with target.raw.transaction(), closing(_streamed(target.raw, sql)) as there:
+    with target.raw.transaction(), closing(streamed(target.raw, sql, None)) as there:
         for ours, theirs in zip_longest(here, there):
             if ours != theirs:
                 raise NotTheSameError(f"{table.name}: {_told(table, ours, theirs)}")
             digest.update(msgspec.msgpack.encode(theirs))
             count += 1
     return Same(table.name, count, digest.hexdigest())
-
-
-def _streamed(raw: psycopg.Connection[Any], sql: str) -> Generator[tuple[Any, ...], None, None]:
-    with raw.cursor(name="compared", row_factory=tuple_row) as cursor:
-        cursor.itersize = _FETCHED
-        cursor.execute(sql.encode())
-        yield from cursor
 
 
 def _told(table: Table, ours: tuple[Any, ...] | None, theirs: tuple[Any, ...] | None) -> str:

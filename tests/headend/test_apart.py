@@ -22,6 +22,7 @@ from tests.builders import SETTINGS, account
 pytestmark = pytest.mark.usefixtures("few_token_keys")
 
 W41, W42 = Week(2026, 41), Week(2026, 42)
+ROOT_KEY = f"keys/{'/'.join(DIRECTORY_KEY)}.pem"
 START = datetime(2026, 9, 28, 0, 5, tzinfo=UTC)  # five minutes after the first directory was due
 PARTS = {
     "billing": ("billing", "console"),
@@ -137,7 +138,7 @@ def test_no_folder_has_what_another_needs_to_itself(apart, tmp_path):
     assert held["exchange"] == {
         "installation.toml",
         "sides",
-        "keys/root/directory.pem",
+        ROOT_KEY,
         *(f"keys/{name}.pub" for name in ("directory", "catalogue", "billing")),
     }
     for name, missing in (("billing", "analytics"), ("analytics", "billing")):
@@ -168,9 +169,7 @@ def test_keys_that_billing_has_not_offered_are_not_taken_from_another_directory(
 
 def test_a_directory_of_another_root_key_is_refused_at_both_sides(apart, tmp_path):
     other = Installation.create(tmp_path / "other", apart.whole.settings)
-    shutil.copy(
-        other.folder / "keys/root/directory.pem", apart.at["exchange"].folder / "keys/root/directory.pem"
-    )
+    shutil.copy(other.folder / ROOT_KEY, apart.at["exchange"].folder / ROOT_KEY)
     apart.turn()
     assert "directory" in failing(apart.billing)
     assert "directory" in failing(apart.analytics)

@@ -15,7 +15,7 @@ from headend.doctor import examine as examining
 from headend.doctor import machine, sqlite, weeks
 from headend.doctor.findings import fine
 from headend.doctor.patient import Patient as Looked
-from headend.installation import Installation
+from headend.installation import DIRECTORY_KEY, Installation
 from shared.system_clock import ClockSteerer
 from tests.headend.conftest import NOW
 from tests.headend.doctor.conftest import Patient
@@ -177,7 +177,7 @@ def test_a_release_that_only_the_archive_has_is_told_of(patient):
         ("settings", "installation.toml"),
         ("billing.opens", "billing.db"),
         ("keys", "keys/billing/catalogue.pem"),
-        ("keys", "keys/root/directory.pem"),
+        ("keys", f"keys/{'/'.join(DIRECTORY_KEY)}.pem"),
         ("analytics.week-keys", "keys/analytics/ohttp-2026-W48.key"),
         ("billing.token-keys", "keys/billing/token-2026-W48-genre.pem"),
     ],
