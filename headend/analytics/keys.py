@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from headend.kit.shelf import KeyFileError, Shelf
+from headend.kit.engine import Shelf
+from headend.kit.shelf import KeyFileError
 from shared.ohttp import Gateway
 from shared.weeks import Week
 

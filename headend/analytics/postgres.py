@@ -7,7 +7,6 @@ that count the same cells wait for each other, never in a circle.
 
 from collections import Counter as Tally
 from importlib.resources import files
-from pathlib import Path
 
 from headend.analytics.sql import SqlDesk, SqlStore, added_up
 from headend.analytics.store import Contribution, Counted, StoredDirectory, WeekState
@@ -15,7 +14,6 @@ from headend.kit.engine import Connection
 from headend.kit.postgres import PostgresStorage, PostgresTransaction
 from headend.kit.postgres_schema import SEALED_KEYS, Migration, Schema
 from headend.kit.postgres_weeks import Weeks
-from headend.kit.shelf import Shelf, TableShelf
 from shared.weeks import Week
 
 WEEKLY = ("spent", "counters")
@@ -67,9 +65,6 @@ class PostgresStore(SqlStore):
 
     def __init__(self, url: str) -> None:
         super().__init__(PostgresStorage(url, SCHEMA))
-
-    def shelf(self, folder: Path) -> Shelf:
-        return TableShelf(self.storage, folder)
 
     def accept_directory(self, directory: StoredDirectory) -> None:
         self.storage.write(lambda connection: self._open_week(connection, str(directory.week)))

@@ -1,6 +1,5 @@
 """The analytics store in SQL, over either engine."""
 
-from abc import ABC, abstractmethod
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
@@ -24,9 +23,8 @@ from headend.analytics.store import (
     WeekState,
     WrongInstallationError,
 )
-from headend.kit.engine import Connection, Engine
+from headend.kit.engine import Connection, Engine, Shelf
 from headend.kit.runs import Run
-from headend.kit.shelf import Shelf
 from shared.weeks import Week
 
 T = TypeVar("T")
@@ -141,7 +139,7 @@ class SqlDesk:
         return self._connection.execute(question, (str(week),)).fetchone()
 
 
-class SqlStore(ABC):
+class SqlStore:
     """The analytics store over one engine; see `AnalyticsStore`."""
 
     def __init__(self, storage: Engine) -> None:
@@ -268,9 +266,9 @@ class SqlStore(ABC):
         while self.storage.write(lambda connection: _forget(self._desk(connection), week, now_ms)):
             continue
 
-    @abstractmethod
     def shelf(self, folder: Path) -> Shelf:
         """Where analytics' own keys stand."""
+        return self.storage.shelf(folder)
 
     def turn(self) -> AbstractContextManager[bool]:
         """Whether this process may run jobs now."""

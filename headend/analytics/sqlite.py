@@ -4,7 +4,6 @@ from pathlib import Path
 
 from headend.analytics.schema import migrations
 from headend.analytics.sql import SqlStore
-from headend.kit.shelf import FolderShelf, Shelf
 from headend.kit.storage import Storage
 
 
@@ -15,6 +14,3 @@ class SqliteStore(SqlStore):
 
     def __init__(self, path: Path, *, checkpoints: bool = False) -> None:
         super().__init__(Storage(path, migrations, checkpoints=checkpoints))
-
-    def shelf(self, folder: Path) -> Shelf:
-        return FolderShelf(folder)

@@ -11,8 +11,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from headend.kit.engine import Shelf
 from headend.kit.runs import Run
-from headend.kit.shelf import Shelf
 from shared.errors import StbError
 from shared.weeks import Week
 

@@ -25,8 +25,8 @@ from headend.billing.refusals import (
 from headend.billing.rows import Box
 from headend.billing.signer import BlindedMessageError, RsaSigner, Signer
 from headend.billing.store import BillingStore, BillingTx
+from headend.kit.engine import Shelf
 from headend.kit.http import MalformedError
-from headend.kit.shelf import Shelf
 from shared.clock import Clock
 from shared.named import AccountId, TokenAsk, TokenGrant, UnreadableMessageError, read
 from shared.register import Profile, in_force

@@ -5,11 +5,8 @@ end of a box's chain, the account that an order is for, the reporting box that a
 the ledger and of the audit are taken when the transaction ends.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
-from pathlib import Path
-from typing import TypeVar
 
 from msgspec import structs
 
@@ -18,14 +15,11 @@ from headend.billing.ledger import Draft, chained, check_balanced
 from headend.billing.rows import Account, ChainEnd, Entry
 from headend.billing.sql import SqlBillingTx
 from headend.billing.sql_books import columns, found
-from headend.billing.store import BillingTx
+from headend.billing.sql_store import SqlBilling
 from headend.kit.engine import Connection
 from headend.kit.postgres import PostgresStorage, PostgresTransaction
 from headend.kit.postgres_schema import SEALED_KEYS, Migration, Schema
-from headend.kit.shelf import Shelf, TableShelf
 from shared.named import BoxId
-
-T = TypeVar("T")
 
 WEEKLY = ("reporting", "grants")
 """Tables of which every week has a part of its own, which is dropped when the week is forgotten."""
@@ -159,36 +153,10 @@ def _settled(connection: Connection) -> Connection | None:
     return None if alone else connection
 
 
-class PostgresBilling:
+class PostgresBilling(SqlBilling):
     """`BillingStore` on a PostgreSQL server."""
 
+    storage: PostgresStorage
+
     def __init__(self, url: str) -> None:
-        self.storage = PostgresStorage(url, SCHEMA)
-        self._known = KnownOffers(_settled)
-
-    def write(self, work: Callable[[BillingTx], T]) -> T:
-        return self.storage.write(self._over(work))
-
-    def write_beside(self, work: Callable[[BillingTx], T]) -> T:
-        return self.storage.write_beside(self._over(work))
-
-    def _over(self, work: Callable[[BillingTx], T]) -> Callable[[Connection], T]:
-        return lambda connection: work(PostgresBillingTx(connection, self.storage, self._known))
-
-    def read(self) -> BillingTx:
-        return PostgresBillingTx(self.storage.read(), self.storage, self._known)
-
-    def shelf(self, folder: Path) -> Shelf:
-        return TableShelf(self.storage, folder)
-
-    def turn(self) -> AbstractContextManager[bool]:
-        return self.storage.turn()
-
-    def sweep(self) -> None:
-        self.storage.sweep()
-
-    def measured(self) -> list[tuple[str, float]]:
-        return self.storage.measured()
-
-    def close(self) -> None:
-        self.storage.close()
+        super().__init__(PostgresStorage(url, SCHEMA), PostgresBillingTx, KnownOffers(_settled))

@@ -23,8 +23,8 @@ from headend.billing.rows import (
     OrderRow,
     OrderState,
 )
+from headend.kit.engine import Shelf
 from headend.kit.runs import Run
-from headend.kit.shelf import Shelf
 from shared.named import AccountId, BoxId, Offer, Promotion
 
 T = TypeVar("T")

@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
-from headend.kit.shelf import KeyFileError, Shelf
+from headend.kit.engine import Shelf
+from headend.kit.shelf import KeyFileError
 from shared.errors import StbError
 
 STEP_MS = 30_000

@@ -1,6 +1,5 @@
 """The console's database in SQL, over either engine; see headend.console.store for what each method means."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import astuple
 from pathlib import Path
@@ -20,8 +19,7 @@ from headend.console.store import (
     SignIn,
     Sought,
 )
-from headend.kit.engine import Connection, Engine
-from headend.kit.shelf import Shelf
+from headend.kit.engine import Connection, Engine, Shelf
 from headend.kit.storage import StorageError
 
 T = TypeVar("T")
@@ -192,7 +190,7 @@ class SqlConsoleTx:
             raise WrongStampError("the console's database is stamped otherwise (simulated or real)")
 
 
-class SqlConsole(ABC):
+class SqlConsole:
     """`ConsoleStore` over one engine."""
 
     def __init__(self, storage: Engine, *, simulated: bool) -> None:
@@ -209,9 +207,8 @@ class SqlConsole(ABC):
     def read(self) -> ConsoleTx:
         return SqlConsoleTx(self._storage.read())
 
-    @abstractmethod
     def shelf(self, folder: Path) -> Shelf:
-        """Where the console's own keys stand."""
+        return self._storage.shelf(folder)
 
     def measured(self) -> list[tuple[str, float]]:
         return self._storage.measured()

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from headend.console.schema import migrations
 from headend.console.sql import SqlConsole
-from headend.kit.shelf import FolderShelf, Shelf
 from headend.kit.storage import Storage
 
 
@@ -13,6 +12,3 @@ class SqliteConsole(SqlConsole):
 
     def __init__(self, path: Path, *, simulated: bool, checkpoints: bool = False) -> None:
         super().__init__(Storage(path, migrations, checkpoints=checkpoints), simulated=simulated)
-
-    def shelf(self, folder: Path) -> Shelf:
-        return FolderShelf(folder)

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 from headend.billing.store import BillingTx
 from headend.installation import SETTINGS, Installation
-from headend.kit.shelf import FolderShelf, Shelf
+from headend.kit.engine import Shelf
+from headend.kit.shelf import FolderShelf
 from shared.clock import to_ms
 from shared.errors import StbError
 from shared.system_clock import SystemClock

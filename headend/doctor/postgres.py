@@ -14,9 +14,9 @@ import psycopg
 from headend.billing.postgres import PostgresBillingTx
 from headend.billing.store import BillingTx
 from headend.doctor.patient import CannotLookError, Patient, Row
-from headend.kit.engine import Connection
+from headend.kit.engine import Connection, Shelf
 from headend.kit.postgres import PostgresConnection, connect, streamed
-from headend.kit.shelf import Shelf, TableShelf
+from headend.kit.shelf import TableShelf
 from headend.kit.spelling import spelled
 from headend.kit.storage import StorageError
 

@@ -21,7 +21,8 @@ from headend.console.schema import migrations as console
 from headend.doctor.findings import Answer, broken, fine, warning
 from headend.doctor.machine import file_system_of
 from headend.doctor.patient import CannotLookError, Patient, Row
-from headend.kit.shelf import FolderShelf, Shelf
+from headend.kit.engine import Shelf
+from headend.kit.shelf import FolderShelf
 from headend.kit.storage import Storage, UndeclaredColumnError, check_declared, newer_than_known
 
 MIGRATIONS: dict[str, Migrations] = {"billing": billing, "analytics": analytics, "console": console}

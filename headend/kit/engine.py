@@ -71,6 +71,26 @@ class Desk(Protocol):
         ...
 
 
+class Shelf(Protocol):
+    """A side's own keys by name."""
+
+    def get(self, name: str) -> bytes | None:
+        """A key, if it is there.
+
+        Raises:
+            KeyFileError: it cannot be trusted or opened.
+        """
+        ...
+
+    def put_once(self, name: str, key: bytes) -> bytes:
+        """Keep a key unless one of that name is kept already, durably; gives the one that is kept."""
+        ...
+
+    def remove(self, prefix: str) -> None:
+        """Forget every key whose name begins so."""
+        ...
+
+
 class Engine(Desk, Streams, Protocol):
     """One side's database."""
 
@@ -92,6 +112,10 @@ class Engine(Desk, Streams, Protocol):
 
     def read(self) -> Connection:
         """This thread's own connection, which refuses to write."""
+        ...
+
+    def shelf(self, folder: Path) -> Shelf:
+        """Where the side's own keys stand: in `folder`, or in the database if several nodes share it."""
         ...
 
     def turn(self) -> AbstractContextManager[bool]:

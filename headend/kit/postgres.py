@@ -17,18 +17,20 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import psycopg
 from psycopg import errors
 from psycopg.rows import tuple_row
 
-from headend.kit.engine import Connection, Found
+from headend.kit.engine import Connection, Found, Shelf
 from headend.kit.metering import GroupMeter
 from headend.kit.postgres_locks import Lock, taking
 from headend.kit.postgres_rows import adapt, rows
 from headend.kit.postgres_schema import Schema, migrate
 from headend.kit.postgres_weeks import Weeks
+from headend.kit.shelf import TableShelf
 from headend.kit.spelling import spelled
 from headend.kit.storage import GROUP_LIMIT, Done, StorageError
 from headend.kit.together import ClosedError, Together
@@ -391,6 +393,10 @@ class PostgresStorage:
             raw.execute("COMMIT")
 
     # --- the rest
+    def shelf(self, folder: Path) -> Shelf:
+        """Sealed rows, under the key in `folder` that all nodes have."""
+        return TableShelf(self, folder)
+
     @contextmanager
     def turn(self) -> Iterator[bool]:
         """Hold the lock of the jobs as long as the body runs, in a transaction of a connection of its own.

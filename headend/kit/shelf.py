@@ -9,7 +9,7 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -31,26 +31,6 @@ class KeyFileError(StbError):
 
 class OtherShelfError(KeyFileError):
     """The keys in the database were sealed under another shelf.key than this node's."""
-
-
-class Shelf(Protocol):
-    """A side's own keys by name."""
-
-    def get(self, name: str) -> bytes | None:
-        """A key, if it is there.
-
-        Raises:
-            KeyFileError: it cannot be trusted or opened.
-        """
-        ...
-
-    def put_once(self, name: str, key: bytes) -> bytes:
-        """Keep a key unless one of that name is kept already, durably; gives the one that is kept."""
-        ...
-
-    def remove(self, prefix: str) -> None:
-        """Forget every key whose name begins so."""
-        ...
 
 
 class FolderShelf:

@@ -16,8 +16,9 @@ from typing import Any, TypeVar
 import sqlite_utils
 from sqlite_utils.migrations import Migrations
 
-from headend.kit.engine import Connection
+from headend.kit.engine import Connection, Shelf
 from headend.kit.metering import GroupMeter
+from headend.kit.shelf import FolderShelf
 from headend.kit.together import ClosedError, Together
 from shared.errors import StbError
 from shared.field_register import declared_columns
@@ -158,6 +159,10 @@ class Storage:
         return result
 
     write_beside = write
+
+    def shelf(self, folder: Path) -> Shelf:
+        """Files: there is one node."""
+        return FolderShelf(folder)
 
     def turn(self) -> AbstractContextManager[bool]:
         """Always: the one process that serves has the installation's lock."""
