@@ -21,8 +21,14 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from headend.installation import ALL_SIDES, KEPT_AS_FILES, SETTINGS, Installation
-from headend.kit.engine import is_url
+from headend.installation import (
+    ALL_SIDES,
+    KEPT_AS_FILES,
+    SETTINGS,
+    Installation,
+    InstallationError,
+    databases_of,
+)
 from headend.kit.files import write_file
 from shared.errors import StbError
 
@@ -138,15 +144,15 @@ def restore(source: Path, folder: Path, passphrase: bytes, database: str | None 
 
 def _addresses(source: Path, database: str | None) -> dict[str, str]:
     """Where each dump goes."""
-    sides = [side for side in ALL_SIDES if (source / f"{side}{DUMP}").exists()]
+    sides = tuple(side for side in ALL_SIDES if (source / f"{side}{DUMP}").exists())
     if not sides:
         return {}
-    if database is None or not is_url(database):
+    if database is None:
         raise BackupError(f"{', '.join(sides)} were on PostgreSQL: --database says where they go")
-    found = {side: database.replace("{side}", side) for side in sides}
-    if len(set(found.values())) < len(sides):
-        raise BackupError("each side has a database of its own: write {side} into the address")
-    return found
+    try:
+        return databases_of(database, sides)
+    except InstallationError as error:
+        raise BackupError(str(error)) from error
 
 
 def _load(source: Path, addresses: dict[str, str]) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -95,22 +95,28 @@ def _quoted(value: str) -> str:
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def databases_of(template: str) -> dict[str, str]:
+def databases_of(template: str, sides: tuple[str, ...] = ALL_SIDES) -> dict[str, str]:
     """Each side's database by an address in which {side} stands for the side's name.
 
     >>> databases_of("postgresql://stb_{side}@db.example/stb_{side}")["billing"]
     'postgresql://stb_billing@db.example/stb_billing'
 
     Raises:
-        InstallationError: it is no such address, or it has a password in it.
+        InstallationError: it is no such address, has a password in it (before the host or as a parameter), or
+            two sides would share a database.
     """
-    if not is_url(template) or "{side}" not in template:
+    if not is_url(template):
         raise InstallationError("a database is told as postgresql://…{side}…, {side} being the side's name")
-    if urlsplit(template).password:
+    parts = urlsplit(template)
+    if parts.password or "password" in parse_qs(parts.query, keep_blank_values=True):
         raise InstallationError(
-            "a password is for PGPASSFILE or HEADEND_BILLING_DATABASE_FILE and its like, not for a command"
+            "installation.toml is no place for a password: give it by PGPASSFILE, or the whole address by"
+            " HEADEND_BILLING_DATABASE_FILE and its like"
         )
-    return {side: template.replace("{side}", side) for side in ALL_SIDES}
+    found = {side: template.replace("{side}", side) for side in sides}
+    if len(set(found.values())) < len(sides):
+        raise InstallationError("each side has a database of its own: write {side} into the address")
+    return found
 
 
 def _read(text: str) -> Settings:

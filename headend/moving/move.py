@@ -19,7 +19,7 @@ from functools import partial
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from headend.installation import Installation
+from headend.installation import Installation, InstallationError, databases_of
 from headend.kit.engine import Connection, is_url
 from headend.kit.postgres import PostgresConnection, check, connect
 from headend.kit.postgres_schema import migrate
@@ -70,15 +70,12 @@ def targets_of(to: str, sides: tuple[str, ...]) -> dict[str, str]:
     if not is_url(to):
         raise BadTargetError("a move goes to postgresql://…; there is no way back to files")
     try:
-        said = conninfo_to_dict(to)
+        conninfo_to_dict(to)
+        return databases_of(to, sides)
     except psycopg.Error as error:
         raise BadTargetError(f"{to}: {error}") from error
-    if said.get("password"):
-        raise BadTargetError("installation.toml is no place for a password: give it by PGPASSFILE")
-    found = {side: to.replace("{side}", side) for side in sides}
-    if len(set(found.values())) < len(sides):
-        raise BadTargetError("each side has a database of its own: write {side} into the address")
-    return found
+    except InstallationError as error:
+        raise BadTargetError(str(error)) from error
 
 
 def move(installation: Installation, order: Order, heard: Heard) -> dict[str, list[Same]]:

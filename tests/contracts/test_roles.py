@@ -122,6 +122,16 @@ def test_a_backup_is_restored_into_databases_of_other_roles(folder, server, tmp_
         assert "acc-1" in run("account", "list", tmp_path / "again")
 
 
+@pytest.mark.sqlite(why="a move begins on files")
+def test_an_installation_on_files_moves_into_the_databases_that_were_made(server, tmp_path):
+    run("init", tmp_path / "headend")
+    run("account", "add", tmp_path / "headend", "acc-1")
+    with made(server, f"{PREFIX}m") as address:
+        run("migrate", tmp_path / "headend", "--to", address)
+        assert Installation(tmp_path / "headend").place("billing") == address.replace("{side}", "billing")
+        assert "acc-1" in run("account", "list", tmp_path / "headend")
+
+
 @pytest.mark.parametrize(
     ("address", "why"),
     [
@@ -130,6 +140,7 @@ def test_a_backup_is_restored_into_databases_of_other_roles(folder, server, tmp_
         ("postgresql://host/stb_{side}", "has to name a role"),
         ("postgresql://Stb-{side}@host/stb_{side}", "has to name a role"),
         ("postgresql://stb:secret@host/{side}", "password"),
+        ("postgresql://stb_{side}@host/stb_{side}?password=secret", "password"),
         ("mysql://stb_{side}@host/stb_{side}", "postgresql://"),
         ("postgresql://stb@host/stb", "{side}"),
     ],

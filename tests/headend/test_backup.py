@@ -186,6 +186,8 @@ def test_a_backup_of_postgresql_is_not_restored_onto_anything(tmp_path):
     words = ("restore", tmp_path / "copy", tmp_path / "again", "--passphrase-file", tmp_path / "passphrase")
     assert "--database says where" in run(*words, code=1)
     assert "of its own" in run(*words, "--database", "postgresql://host/one", code=1)
+    for told in ("postgresql://me:secret@host/stb_{side}", "postgresql://host/stb_{side}?password=secret"):
+        assert "no place for a password" in run(*words, "--database", told, code=1)
     to = address()
     with psycopg.connect(to.replace("{side}", "console")) as full:
         full.execute("CREATE TABLE somebodys (n INTEGER)")

@@ -362,6 +362,7 @@ def test_a_difference_in_the_target_is_found_and_the_files_stay_in_use(folder, c
     [
         ("/srv/billing.db", "no way back"),
         ("postgresql://me:secret@host/stb_{side}", "no place for a password"),
+        ("postgresql://host/stb_{side}?password=secret", "no place for a password"),
         ("postgresql://host/stb", "a database of its own"),
         ("postgresql://host/stb_{side}?nonsense=1", "nonsense"),
     ],
