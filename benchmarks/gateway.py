@@ -38,7 +38,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from headend.analytics.intake import OpenWeek, check, open_week
 from headend.app import open_headend
 from headend.installation import Installation, Settings
-from headend.kit.shelf import Shelf
+from headend.kit.engine import Shelf
 from shared.anonymous import (
     FRAGMENT_AUTHORITY,
     FRAGMENT_PATH,
