@@ -110,7 +110,7 @@ def measure(desk: Desk) -> Iterator[tuple[str, float, int]]:
     """Each page's name, its 95th of 100 in milliseconds, and its bytes; the overview's tiles too."""
     parts = {part.path: part for part in make_pages(desk)}
     find = next(deed for deed in make_deeds(desk) if deed.path == "find")
-    for path, args in asked(desk.store):  # type: ignore[arg-type] # it is SQLite's here
+    for path, args in asked(desk.store):
         said = " ".join(f"{name}={value}" for name, value in args.items())
         yield f"{path} {said}", *_timed(lambda path=path, args=args: parts[path].render(visit_of(args)))
     yield "find acc-01", *_timed(lambda: find.do(visit_of({"text": "acc-01"})))

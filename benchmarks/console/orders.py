@@ -29,7 +29,7 @@ from headend.billing.rating import display_text
 from headend.billing.rows import Entry, OrderState
 from headend.billing.sqlite import SqliteBilling
 from headend.billing.store import BillingTx
-from headend.kit.storage import Connection
+from headend.kit.engine import Connection
 from shared.clock import to_ms
 from shared.system_clock import SystemClock
 

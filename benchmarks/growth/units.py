@@ -31,7 +31,8 @@ from benchmarks.growth.world import PROFILE, World
 from headend.analytics.archive import ReleaseArchive
 from headend.analytics.release import run_release
 from headend.analytics.sql import AT_A_TIME as NONCES_AT_A_TIME
-from headend.analytics.store import Contribution, ReleaseDesk
+from headend.analytics.sql import SqlDesk
+from headend.analytics.store import Contribution
 from headend.app import create_app
 from headend.billing import exports, orders
 from headend.billing.invoices import AT_A_TIME, raise_invoice
@@ -420,7 +421,7 @@ def _forget_nonces(world: World, _times: int) -> Work:
     store = world.headend.analytics.store
     spent = sum(one.count for one in store.accepted() if one.week == TAKEN)
 
-    def forget(desk: ReleaseDesk) -> None:
+    def forget(desk: SqlDesk) -> None:
         while desk.drop_nonces(TAKEN, NONCES_AT_A_TIME):
             continue
         raise UndoneError

@@ -30,6 +30,7 @@ from headend.billing import exports
 from headend.billing.catalogue import publish_catalogue
 from headend.installation import CATALOGUE_KEY, Installation, Settings
 from shared import dsse
+from shared.named import Offer
 from shared.register import profile
 from shared.system_clock import ClockSteerer
 from shared.totals import BoxTotals
@@ -68,7 +69,7 @@ class World:
         return self.headend.installation.database(side).stat().st_size
 
 
-def template(folder: Path, sold: list[town.Offer]) -> Installation:
+def template(folder: Path, sold: list[Offer]) -> Installation:
     """An empty installation whose weeks are published and whose catalogue is in force."""
     clock = folder / "clock"
     ClockSteerer(clock, NOW)
@@ -109,7 +110,7 @@ def build(folder: Path, size: Size, key: Ed25519PrivateKey) -> World:
     return World(size, headend, key, Random(f"{size.boxes}/{size.weeks}"))
 
 
-def _fill(installation: Installation, size: Size, key: Ed25519PrivateKey, sold: list[town.Offer]) -> None:
+def _fill(installation: Installation, size: Size, key: Ed25519PrivateKey, sold: list[Offer]) -> None:
     books = fast(installation.database("billing"))
     Books(books, size, dsse.public_to_text(key.public_key()), sold).fill()
     counters = fast(installation.database("analytics"))

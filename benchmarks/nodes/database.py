@@ -69,8 +69,8 @@ class Database:
             "FROM pg_class WHERE relkind = 'r' AND reltuples > 0 "
             "AND relnamespace = current_schema()::regnamespace ORDER BY 4 DESC",
         )
-        tables = [(str(name), *(int(str(figure)) for figure in figures)) for name, *figures in found]
-        return {name: Size(rows, own / rows, whole / rows) for name, rows, own, whole in tables}
+        tables = {str(name): [int(str(figure)) for figure in figures] for name, *figures in found}
+        return {name: Size(rows, own / rows, whole / rows) for name, (rows, own, whole) in tables.items()}
 
     def tidy(self, side: str) -> None:
         """Vacuum and count, as the server does by itself."""

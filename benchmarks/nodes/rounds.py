@@ -37,8 +37,9 @@ class Bench:
             result = self._field.play(asks, chained, 0.0, most_connections=CONNECTIONS[kind])
             node_s, database_s = (now - then for now, then in zip(self._spent(served), before, strict=True))
         self._whole(result)
-        each = [1e6 * one / items for one in (node_s, database_s, result.cpu_s)]
-        return Rate(items / result.wall_s, *each, (node_s + database_s + result.cpu_s) / result.wall_s)
+        node_us, database_us, sender_us = (1e6 * one / items for one in (node_s, database_s, result.cpu_s))
+        cores = (node_s + database_s + result.cpu_s) / result.wall_s
+        return Rate(items / result.wall_s, node_us, database_us, sender_us, cores)
 
     def compare(self, kind: str, rounds: int, part: float) -> Pair:
         """Rounds at one node and at two, in turns; each turn begins with the other."""

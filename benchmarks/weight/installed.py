@@ -42,7 +42,7 @@ class Installed:
         while self._job_due <= to_ms(instant):
             due = self._job_due
             self._steerer.set(datetime.fromtimestamp(due / 1000, UTC))
-            wait_until(lambda due=due: self._next_job() > due, "a job of the headend")  # type: ignore[misc]
+            wait_until(lambda due=due: self._next_job() > due, "a job of the headend")
         self.now = instant
         self._steerer.set(instant)
 
