@@ -153,7 +153,9 @@ class GuideStore:
     def _opened(self, *, create: bool = False) -> Iterator[sqlite3.Connection | None]:
         connection = None
         try:
-            if create or self._path.exists():
+            if create:
+                self._make()
+            if self._path.exists():
                 connection = _open(self._path)
             yield connection
         except sqlite3.Error as error:
@@ -165,23 +167,38 @@ class GuideStore:
             if connection is not None:
                 connection.close()
 
+    def _make(self) -> None:
+        """Put an empty store in place at once, so that whoever reads never meets one without its tables."""
+        if self._path.exists():
+            connection = _open(self._path)
+            try:
+                if connection.execute("PRAGMA user_version").fetchone()[0] == _SCHEMA_VERSION:
+                    return
+            finally:
+                connection.close()
+            self._delete()
+        fresh = self._path.with_name(f"{self._path.name}.new")
+        fresh.unlink(missing_ok=True)
+        os.close(os.open(fresh, os.O_CREAT | os.O_WRONLY, 0o600))
+        connection = _open(fresh)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version = {_SCHEMA_VERSION};COMMIT;")
+        finally:
+            connection.close()
+        fresh.replace(self._path)
+
     def _delete(self) -> None:
         for name in ("", "-wal", "-shm", "-journal"):
             self._path.with_name(self._path.name + name).unlink(missing_ok=True)
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
     connection = sqlite3.connect(path, isolation_level=None)
     try:
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA cache_size = -512")
         connection.execute("PRAGMA busy_timeout = 5000")
-        if connection.execute("PRAGMA user_version").fetchone()[0] != _SCHEMA_VERSION:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(
-                f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version = {_SCHEMA_VERSION};COMMIT;"
-            )
     except BaseException:
         connection.close()
         raise

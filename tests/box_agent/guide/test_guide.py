@@ -1,6 +1,8 @@
 import gzip
 import os
+import sqlite3
 import threading
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -211,10 +213,46 @@ def test_the_thread_loads_what_is_there_and_ends_when_told(bench):
     thread.start()
     while not bench.on():
         assert thread.is_alive()
-        stop.wait(0.01)  # readers without a pause would keep the one that writes waiting
+        stop.wait(0.01)
     stop.set()
     thread.join(10)
     assert not thread.is_alive()
+
+
+def test_who_asks_while_the_store_is_made_does_not_hinder_it(tmp_path):
+    for turn in range(30):
+        folder = tmp_path / str(turn)
+        folder.mkdir()
+        bench = Bench(folder)
+        bench.write(("a", 0, HOUR, "Sport"))
+        done = threading.Event()
+
+        def ask(bench=bench, done=done):
+            while not done.is_set():
+                bench.on()
+
+        askers = [threading.Thread(target=ask) for _ in range(2)]
+        for asker in askers:
+            asker.start()
+        loaded = bench.look()
+        done.set()
+        for asker in askers:
+            asker.join()
+        assert loaded, bench.guide.counts()
+
+
+def test_a_store_of_another_version_is_made_anew_and_for_its_owner_alone(bench):
+    bench.write(("a", 0, HOUR, "Sport"))
+    bench.look()
+    place = bench.file.with_name(GUIDE_NAME)
+    with closing(sqlite3.connect(place)) as other:
+        other.execute("PRAGMA user_version = 7")
+        other.execute("DROP TABLE programme")
+    bench.begin()
+    bench.write(("a", HOUR, 2 * HOUR, "Film"))
+    assert bench.look()
+    assert bench.on() == [(HOUR, 2 * HOUR, 0x10)]
+    assert place.stat().st_mode & 0o777 == 0o600
 
 
 def test_unmapped_categories_are_told(bench):
