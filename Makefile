@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SEED ?= 2006
+CORES := -n logical --maxprocesses=4 --dist=loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help demo ranking test fmt lint types imports promises tests test-postgres kodi bench load campaign-year campaign-billing campaign-agent mutants-billing audit-privacy linkage mutants-privacy fuzz-agent mutants-agent mutants-nodes box pictures words locks clean
@@ -47,10 +48,10 @@ imports: $(BIN)/.dev ## the import contracts that carry the promise
 	@$(BIN)/lint-imports
 
 tests: $(BIN)/.dev ## the test suite
-	@$(BIN)/pytest
+	@$(BIN)/pytest $(CORES)
 
 test-postgres: $(BIN)/.dev ## the test suite with every database on a real PostgreSQL
-	@TEST_ENGINE=postgresql $(BIN)/pytest
+	@TEST_ENGINE=postgresql $(BIN)/pytest $(CORES)
 
 promises: $(BIN)/.dev ## what a regulator is shown
 	@$(BIN)/pytest -m promise -v

@@ -23,6 +23,7 @@ settings.register_profile("night", max_examples=10_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
 
+HERE = Path(__file__).parent
 MEMORY = Path("/dev/shm")  # noqa: S108 (a private folder is made in it)
 ROOM = 4 << 30
 """Bytes that have to be free there; a container may have next to nothing."""
@@ -65,8 +66,20 @@ def _nothing_is_left_on_the_server(_installations_over_postgres):
         yield
 
 
+LONGEST = ("journeys", "fuzz", "campaigns", "load")
+"""Rooms whose tests take longest: they are begun first, so that no core waits for the other at the end."""
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """What is about SQLite's own file is left out when the run is over PostgreSQL."""
+    """What shares a fixture stays on one core, a file's tests or those that look at the town.
+
+    What is about SQLite's own file is left out when the run is over PostgreSQL.
+    """
+    for item in items:
+        group = "town" if "town" in item.fixturenames else item.path.relative_to(HERE).as_posix()
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: item.path.relative_to(HERE).parts[0] not in LONGEST)
     if engines.OVER_POSTGRES:
         for item in items:
             for mark in item.iter_markers("sqlite"):
