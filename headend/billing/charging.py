@@ -149,7 +149,7 @@ def _decided(tx: BillingTx, row: OrderRow, offer: Offer) -> OrderRow:
     elif tx.open_window(row.account or "", offer.offer, *_window(row, offer)) is not None:
         reason = Reason.OPEN_WINDOW
     if reason is Reason.NONE:
-        return replace(row, state=OrderState.RATED)
+        return row if row.state is OrderState.RATED else replace(row, state=OrderState.RATED)
     return replace(row, state=OrderState.ZERO_RATED, reason=reason, promotion="", category="", credit_cents=0)
 
 

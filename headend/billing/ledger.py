@@ -5,7 +5,7 @@ Accounts of the ledger: `unbilled` (ordered, not on a bill yet) against `usage`;
 """
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import msgspec
 from msgspec import structs
@@ -88,7 +88,6 @@ def chained(draft: Draft, last: int, last_hash: str) -> Entry:
         UnbalancedError: the amounts do not add up to nothing.
     """
     check_balanced(draft)
-    amounts = asdict(draft.amounts)
     values = {name: value for name, value in vars(draft).items() if name != "amounts"}
-    bare = Entry(entry=last + 1, prev_hash=last_hash, hash="", **values, **amounts)
+    bare = Entry(entry=last + 1, prev_hash=last_hash, hash="", **values, **vars(draft.amounts))
     return structs.replace(bare, hash=entry_hash(bare))

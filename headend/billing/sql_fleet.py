@@ -12,6 +12,8 @@ _SIGHTING = (
     "SELECT box, serial, account, epoch, enrolled_ms, bound, heard_ms, agent FROM sightings {0} "
     "JOIN boxes USING (box)"
 )
+FEW = 10_000
+"""Boxes of one software that are sorted for a page of them: some 20 ms."""
 _ALARM = columns(Alarm)
 _ORDER = ", ".join(f"orders.{field.name}" for field in fields(OrderRow))
 
@@ -48,16 +50,28 @@ class SqlFleetTx(SqlTx):
         return self._one(_sighting, _SIGHTING.format("") + " WHERE box = ?", box)
 
     def boxes_page(self, chosen: ChosenBoxes, before: tuple[int, str] | None, limit: int) -> list[Sighting]:
-        by, version, values = "INDEXED BY sightings_by_time", "", [chosen.bound]
+        by, version, asked = "INDEXED BY sightings_by_time", "", list[object]([chosen.bound])
         if chosen.agent is not None:
-            by, version = "INDEXED BY sightings_by_agent", " AND agent = ?"
-        asked: list[object] = [*values, *([] if chosen.agent is None else [chosen.agent])]
+            by = f"INDEXED BY {self._index_of(chosen.bound, chosen.agent)}"
+            version, asked = " AND agent = ?", [chosen.bound, chosen.agent]
         place = before or (NEWEST, "")
         sql = (
             f"{_SIGHTING.format(by)} WHERE bound = ?{version} AND heard_ms >= ? AND heard_ms < ? "
             "AND (heard_ms, box) < (?, ?) ORDER BY heard_ms DESC, box DESC LIMIT ?"
         )
         return list(self._all(_sighting, sql, *asked, chosen.from_ms, chosen.until_ms, *place, limit))
+
+    def _index_of(self, bound: object, agent: str) -> str:
+        """Few boxes are sorted; many are met often enough among all, newest first.
+
+        An index of both would have to be moved by each sign of life, and be searched once in a while.
+        """
+        sql = (
+            "SELECT count(*) FROM (SELECT 1 FROM sightings INDEXED BY sightings_by_agent "
+            "WHERE bound = ? AND agent = ? LIMIT ?) AS few"
+        )
+        few = (self._one(int, sql, bound, agent, FEW + 1) or 0) <= FEW
+        return "sightings_by_agent" if few else "sightings_by_time"
 
     def epochs_of(self, box: str) -> list[ChainEnd]:
         sql = f"SELECT {columns(ChainEnd)} FROM epochs WHERE box = ? ORDER BY epoch DESC"

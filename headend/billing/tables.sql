@@ -72,7 +72,7 @@ CREATE TABLE entries (
     month TEXT NOT NULL, text TEXT NOT NULL, currency TEXT NOT NULL, vat_bp BIGINT NOT NULL,
     proof TEXT NOT NULL, at_ms BIGINT NOT NULL, unbilled BIGINT NOT NULL, usage BIGINT NOT NULL,
     receivable BIGINT NOT NULL, revenue BIGINT NOT NULL, vat BIGINT NOT NULL, rounding BIGINT NOT NULL,
-    prev_hash TEXT NOT NULL, hash TEXT NOT NULL UNIQUE,
+    prev_hash TEXT NOT NULL, hash TEXT NOT NULL CHECK (hash <> prev_hash),
     CHECK (unbilled + usage + receivable + revenue + vat + rounding = 0)
 );
 CREATE UNIQUE INDEX entries_once ON entries (ref, kind) WHERE ref <> '';
@@ -193,8 +193,8 @@ CREATE INDEX alarms_by_kind ON alarms (kind, alarm);
 CREATE INDEX alarms_by_time ON alarms (raised_ms);
 CREATE INDEX alarms_of_box ON alarms (box, alarm);
 CREATE INDEX alarms_of_account ON alarms (account, alarm);
-CREATE INDEX sightings_by_time ON sightings (bound, heard_ms);
-CREATE INDEX sightings_by_agent ON sightings (bound, agent, heard_ms);
+CREATE INDEX sightings_by_time ON sightings (bound, heard_ms, box, agent);
+CREATE INDEX sightings_by_agent ON sightings (bound, agent);
 CREATE INDEX verifications_by_batch ON verifications (batch);
 
 CREATE UNIQUE INDEX orders_by_arrival ON orders (rowid);

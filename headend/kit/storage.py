@@ -2,13 +2,13 @@
 
 A side's writes go over one connection: whoever comes first takes what is waiting into one BEGIN IMMEDIATE …
 COMMIT with synchronous=FULL, and answers afterwards: nothing is acknowledged before it is durable. Each piece
-of work is a savepoint of its own, so that one failure undoes itself and nothing else.
+of work of several is a savepoint of its own, so that one failure undoes itself and nothing else.
 """
 
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +28,10 @@ T = TypeVar("T")
 GROUP_LIMIT = 256
 """Pieces of work in one commit; more would only make the first of them wait longer."""
 BUSY_MS = 10_000
+CHECKPOINT_PAGES = 4_000
+"""The write-ahead log is worked off at 16 MB; a page that has changed often is written once then."""
+WRITER = ("temp_store=MEMORY", "cache_size=-16384")
+"""What a group changes, and what it would take back, stays in memory (16 MiB) instead of a temporary file."""
 
 
 class StorageError(StbError):
@@ -58,8 +62,7 @@ def connect(path: Path, *, checkpoints: bool) -> sqlite3.Connection:
         "secure_delete=ON",
     ):
         connection.execute(f"PRAGMA {pragma}")
-    if not checkpoints:
-        connection.execute("PRAGMA wal_autocheckpoint=0")
+    connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES if checkpoints else 0}")
     return connection
 
 
@@ -138,6 +141,8 @@ class Storage:
         migrate(path, migrations)
         self.path = path
         self._writer = connect(path, checkpoints=checkpoints)
+        for pragma in WRITER:
+            self._writer.execute(f"PRAGMA {pragma}")
         self._together: Together[Work, Done] = Together(
             self._commit, GROUP_LIMIT, GroupMeter(migrations.name)
         )
@@ -221,10 +226,28 @@ class Storage:
 
     def _commit(self, group: list[Work]) -> list[Done | Exception]:
         try:
+            if len(group) == 1:
+                return [_do_alone(self._writer, group[0])]
             with immediate(self._writer):
                 return [_do(self._writer, work) for work in group]
         except sqlite3.Error as error:
             raise StorageError(str(error)) from error
+
+
+class _UndoneError(Exception):
+    """A work raised, so its transaction is rolled back."""
+
+
+def _do_alone(connection: sqlite3.Connection, work: Work) -> Done | Exception:
+    """Without a savepoint: SQLite would copy every page before its first change, only to throw that away."""
+    met: list[Exception] = []
+    with suppress(_UndoneError), immediate(connection):
+        try:
+            return Done(work(connection))
+        except Exception as error:  # whatever it is, it reaches the one who waits
+            met.append(error)
+            raise _UndoneError from error
+    return met[0]
 
 
 def _do(connection: sqlite3.Connection, work: Work) -> Done | Exception:

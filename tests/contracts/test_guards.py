@@ -65,10 +65,13 @@ def _row(connection, table):
         "AND table_schema = current_schema() AND is_nullable = 'NO' ORDER BY ordinal_position",
         (table,),
     ).fetchall()
-    by_type = {"bigint": "0", "text": f"'{'a' * 64}'", "bytea": "'\\x00'"}
-    values = ", ".join("1" if name in _ONE else by_type[kind] for name, kind in found)
+    values = ", ".join("1" if name in _ONE else _value(kind, at) for at, (name, kind) in enumerate(found))
     names = ", ".join(f'"{name}"' for name, _ in found)
     return f"INSERT INTO {table} ({names}) VALUES ({values})"
+
+
+def _value(kind, at):
+    return {"bigint": "0", "text": f"'{chr(ord('a') + at) * 64}'", "bytea": "'\\x00'"}[kind]
 
 
 _ONE = {"entry", "line", "batch", "first_entry", "last_entry", "rho_micro", "entries"}

@@ -1,17 +1,24 @@
 """Running sums, and what is known of when a box was last heard."""
 
+import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import sqlite_utils
+from msgspec import structs
+from msgspec.structs import asdict
 
-from headend.billing import exports, schema, suspense
+from headend.billing import exports, schema, sql_fleet, suspense
 from headend.billing.credits import credit
+from headend.billing.fleet import ChosenBoxes
 from headend.billing.invoices import raise_month
+from headend.billing.ledger import Draft, chained, usage
 from headend.billing.pages.boxes import heard_within
 from headend.billing.reconcile import reconcile, recounted
 from headend.billing.sqlite import SqliteBilling
 from headend.billing.suspense import Decision
+from headend.kit.chain import GENESIS
 from shared.weeks import Month
 from tests.builders import DAY, HOUR, NOW_MS, SigningBox
 from tests.campaigns import books
@@ -91,7 +98,8 @@ def older(path: Path) -> None:
     for name in (line.split()[0] for line in lists):
         db.execute(f"DROP INDEX IF EXISTS {name}")
     db.execute("CREATE INDEX orders_by_state ON orders (state, received_ms)")
-    db.execute("DELETE FROM _sqlite_migrations WHERE name IN ('sums_and_lists', 'counted_agents')")
+    newer = "'sums_and_lists', 'counted_agents', 'lighter_writes'"
+    db.execute(f"DELETE FROM _sqlite_migrations WHERE name IN ({newer})")
     db.conn.commit()
     db.close()
 
@@ -151,6 +159,53 @@ def test_boxes_are_counted_by_their_version_as_they_tell_it_and_are_released(sto
     assert counted() == ([("1.5.0", 1)], 1)
     store.write(lambda tx: tx.bind_box(first.box, "acc-1", NOW_MS + 4 * HOUR))
     assert counted() == ([("1.5.0", 1), ("1.6.0", 1)], 2)
+
+
+@pytest.mark.parametrize("few", [0, 2, 100])
+def test_boxes_of_a_version_are_paged_alike_whether_they_are_few_or_many(store, monkeypatch, few):
+    monkeypatch.setattr(sql_fleet, "FEW", few)
+    boxes = [SigningBox(store, serial=f"SN-{n}").enrolled() for n in range(6)]
+    for n, box in enumerate(boxes):
+        store.write(lambda tx, box=box, n=n: tx.hear(box.box, "1.4.0" if n % 2 else "1.5.0", NOW_MS + n // 3))
+    odd = sorted(((NOW_MS + n // 3, boxes[n].box) for n in (1, 3, 5)), reverse=True)
+    look, chosen = store.read(), ChosenBoxes(agent="1.4.0")
+    found, place = [], None
+    while page := look.boxes_page(chosen, place, 1):
+        place = page[0].heard_ms, page[0].box
+        found.append(place)
+    assert found == odd
+    assert look.boxes_page(replace(chosen, bound=False), None, 9) == []
+
+
+@pytest.mark.sqlite(why="an older version's file")
+def test_an_older_ledger_loses_its_index_on_hashes_and_nothing_else(tmp_path):
+    db = sqlite_utils.Database(tmp_path / "old.db")
+    schema.migrations.apply(db, stop_before="lighter_writes")
+    last = (0, GENESIS)
+    for n in range(3):
+        draft = Draft("usage", "acc-1", f"bx/1/{n}", "2026-10", "film", "EUR", 2100, "", NOW_MS, usage(499))
+        entry = chained(draft, *last)
+        db.table("entries").insert(asdict(entry))
+        last = entry.entry, entry.hash
+    rows, names = ledger_of(db)
+    assert "sqlite_autoindex_entries_1" in names
+    schema.migrations.apply(db)
+    assert ledger_of(db) == (rows, names - {"sqlite_autoindex_entries_1"})
+    bad = asdict(structs.replace(entry, entry=4, ref="bx/1/9"))
+    for change in (
+        "UPDATE entries SET text = 'x'",
+        "DELETE FROM entries",
+        lambda: db.table("entries").insert(bad),
+        lambda: db.table("entries").insert(bad | {"entry": 6, "prev_hash": last[1]}),
+    ):
+        with pytest.raises(sqlite3.IntegrityError):
+            change() if callable(change) else db.execute(change)
+    db.close()
+
+
+def ledger_of(db):
+    names = db.execute("SELECT name FROM sqlite_master WHERE tbl_name = 'entries'").fetchall()
+    return db.execute("SELECT * FROM entries ORDER BY entry").fetchall(), {name for (name,) in names}
 
 
 @pytest.mark.parametrize("hours", [1, 24, 48])

@@ -1,5 +1,6 @@
 import sqlite3
 import threading
+from pathlib import Path
 
 import pytest
 from sqlite_utils.migrations import Migrations
@@ -66,6 +67,44 @@ def test_a_failure_reaches_whoever_waits_and_undoes_itself_alone(storage):
         thread.join()
     assert sorted(results) == ["done", "done", "failed"]
     assert rows(storage) == [("a", 1), ("b", 1)]
+
+
+def test_a_failure_alone_in_its_commit_undoes_itself_and_is_told_as_it_is(storage):
+    def half(db):
+        add("half")(db)
+        add("half")(db)
+
+    with pytest.raises(sqlite3.IntegrityError):
+        storage.write(half)
+    storage.write(add("a"))
+    assert rows(storage) == [("a", 1)]
+
+
+@pytest.mark.parametrize("together", [1, 3])
+def test_what_a_group_changes_goes_through_no_temporary_file(storage, together):
+    storage.write(lambda db: db.execute("CREATE TABLE IF NOT EXISTS kept (word TEXT) STRICT"))
+    many = [("x" * 3_000,)] * 500
+    storage.write(lambda db: db.executemany("INSERT INTO kept VALUES (?)", many))
+    opened, begun = [], threading.Event()
+
+    def change(db):
+        db.execute("UPDATE kept SET word = word || 'y' WHERE rowid % 2 = 0")
+        opened.extend(str(one.readlink()) for one in Path("/proc/self/fd").iterdir() if one.exists())
+
+    def wait(_db):
+        begun.set()
+        while len(storage._together._waiting) < together:
+            pass
+
+    threads = [threading.Thread(target=storage.write, args=(work,)) for work in (wait, *[change] * together)]
+    threads[0].start()
+    begun.wait()
+    for thread in threads[1:]:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert any(one.endswith("test.db") for one in opened)
+    assert not [one for one in opened if "etilqs" in one]
 
 
 def test_many_writers_share_commits_and_all_are_answered(storage):
