@@ -10,7 +10,7 @@ RSGI 1.6 is described in granian's own documentation.
 import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any
 
 from headend.analytics.gateway import (
     DIRECTORY_TYPE,
@@ -32,6 +32,7 @@ from headend.kit.http import (
     problem_body,
 )
 from headend.kit.metering import CONTENT_TYPE, RequestMeter, exposed, make_registry
+from headend.kit.rsgi import Exchange, Loop, Scope
 from headend.kit.storage import StorageError
 from shared.ohttp import REQUEST_MEDIA_TYPE, RESPONSE_MEDIA_TYPE
 from shared.system_clock import SystemClock
@@ -60,44 +61,6 @@ class WrongMethodError(RefusedError):
 
     name = "method-not-allowed"
     status = HTTPStatus.METHOD_NOT_ALLOWED
-
-
-class Headers(Protocol):
-    """A request's header fields."""
-
-    def get(self, name: str) -> str | None:
-        """A field's value."""
-
-
-class Scope(Protocol):
-    """What RSGI tells of a request before its body."""
-
-    method: str
-    path: str
-    headers: Headers
-
-
-class Exchange(Protocol):
-    """RSGI's way to the body and back."""
-
-    def __call__(self) -> Awaitable[bytes]:
-        """The whole body."""
-
-    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
-        """Answer."""
-
-
-class Loop(Protocol):
-    """What is needed of the event loop that granian hands over; nothing here can open a connection."""
-
-    def create_future(self) -> Any:  # noqa: ANN401 (a future of whatever it will hold)
-        """Something to wait for."""
-
-    def call_soon(self, act: Callable[[], object]) -> object:
-        """Act at the next turn."""
-
-    def call_later(self, delay: float, act: Callable[[], object]) -> object:
-        """Act after some seconds."""
 
 
 Answer = tuple[int, str, bytes]

@@ -4,7 +4,7 @@ Whoever hands the interpreter's lock from thread to thread for each request spen
 order. So the loop alone sees every request, and refuses what there is no room for; what comes through a hatch
 is gathered and answered in groups by one thread; only the rest goes to Flask, in a few threads of its own.
 
-RSGI 1.6 is described in granian's own documentation, WSGI in PEP 3333.
+`headend.kit.rsgi` says what of RSGI is used; WSGI is described in PEP 3333.
 """
 
 import logging
@@ -12,11 +12,12 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from headend.kit.admission import RETRY_AFTER_S, Admission, BusyError, Urgency
 from headend.kit.hatches import Answer, Hatch
 from headend.kit.http import MOST_READ, PROBLEM_TYPE, problem_body
+from headend.kit.rsgi import Exchange, Loop, Scope
 from headend.kit.wsgi import Streamed, Whole, answer_of, environ_of
 from shared.system_clock import SystemClock
 
@@ -27,58 +28,6 @@ log = logging.getLogger(__name__)
 
 BOX_THREADS, OPERATOR_THREADS = 8, 8
 """Threads for Flask: what boxes and receivers ask, and what operators do; neither waits for the other."""
-
-
-class Headers(Protocol):
-    """A request's header fields."""
-
-    def get(self, name: str) -> str | None:
-        """A field's value."""
-
-    def items(self) -> list[tuple[str, str]]:
-        """All fields."""
-
-
-class Scope(Protocol):
-    """What RSGI tells of a request before its body."""
-
-    method: str
-    path: str
-    query_string: str
-    scheme: str
-    client: str
-    server: str
-    http_version: str
-    headers: Headers
-
-
-class Exchange(Protocol):
-    """RSGI's way to the body and back."""
-
-    def __call__(self) -> Awaitable[bytes]:
-        """The whole body."""
-
-    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
-        """Answer."""
-
-    def response_stream(self, status: int, headers: list[tuple[str, str]]) -> Any:  # noqa: ANN401 (granian's own)
-        """Answer piece by piece."""
-
-
-class Loop(Protocol):
-    """What is needed of the event loop that granian hands over; nothing here can open a connection."""
-
-    def create_future(self) -> Any:  # noqa: ANN401 (a future of whatever it will hold)
-        """Something to wait for."""
-
-    def create_task(self, work: Any) -> Any:  # noqa: ANN401 (a coroutine)
-        """Work beside the rest."""
-
-    def call_soon_threadsafe(self, act: Callable[..., object], *args: object) -> object:
-        """Act at the next turn, whichever thread asks."""
-
-    def run_in_executor(self, pool: Any, act: Callable[..., Any], *args: object) -> Any:  # noqa: ANN401 (likewise)
-        """Act in a thread, and give what can be waited for."""
 
 
 class Reception:

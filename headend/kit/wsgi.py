@@ -4,7 +4,9 @@ import io
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
+
+from headend.kit.rsgi import Scope
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -28,23 +30,7 @@ class Whole(Streamed):
     body: bytes
 
 
-class Asked(Protocol):
-    """What a request says before its body."""
-
-    method: str
-    path: str
-    query_string: str
-    scheme: str
-    client: str
-    server: str
-    http_version: str
-
-    @property
-    def headers(self) -> Any:  # noqa: ANN401 (anything with items)
-        """Its header fields."""
-
-
-def environ_of(asked: Asked, body: bytes) -> dict[str, Any]:
+def environ_of(asked: Scope, body: bytes) -> dict[str, Any]:
     """The environment of a request; texts are bytes told as Latin-1, as PEP 3333 wants them."""
     host, _, port = asked.server.rpartition(":")
     environ: dict[str, Any] = {
