@@ -19,6 +19,7 @@ from headend.billing.sql_store import SqlBilling
 from headend.kit.engine import Connection
 from headend.kit.postgres import PostgresStorage, PostgresTransaction
 from headend.kit.postgres_schema import SEALED_KEYS, Migration, Schema
+from headend.kit.postgres_weeks import Weeks
 from shared.named import BoxId
 
 WEEKLY = ("reporting", "grants")
@@ -120,26 +121,24 @@ class PostgresBillingTx(SqlBillingTx):
 
     # --- weeks
     def put_directory(self, week: str, envelope: bytes) -> None:
-        self._open(week)
+        self._weeks.open(self._db, WEEKLY, week)
         super().put_directory(week, envelope)
 
     def draw_reporting(self, week: str, drawn: Mapping[str, str]) -> None:
-        self._open(week)
+        self._weeks.open(self._db, WEEKLY, week)
         super().draw_reporting(week, drawn)
 
     def add_grant(self, week: str, account: str, measure: str, request_hash: str, response: bytes) -> None:
-        self._open(week)
+        self._weeks.open(self._db, WEEKLY, week)
         super().add_grant(week, account, measure, request_hash, response)
 
-    def _open(self, week: str) -> None:
-        engine = self._engine
-        if isinstance(engine, PostgresStorage):
-            engine.weeks.open(self._db, WEEKLY, week)
+    @property
+    def _weeks(self) -> Weeks:
+        assert isinstance(self._engine, PostgresStorage)  # noqa: S101 (the store below gave it)
+        return self._engine.weeks
 
     def forget_tokens(self, week: str, limit: int) -> bool:  # noqa: ARG002 (a part goes as a whole)
-        engine = self._engine
-        if isinstance(engine, PostgresStorage):
-            engine.weeks.drop(self._db, WEEKLY, week)
+        self._weeks.drop(self._db, WEEKLY, week)
         return False
 
 
