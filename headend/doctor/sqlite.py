@@ -29,7 +29,7 @@ MIGRATIONS: dict[str, Migrations] = {"billing": billing, "analytics": analytics,
 OLDEST = (3, 38, 0)
 """The first SQLite that has all that the tables and questions use."""
 LARGE_LOG = 256 << 20
-"""Bytes of a write-ahead log that say that nobody checkpoints; it is usually about 16 MiB."""
+"""Bytes of a write-ahead log that say that nobody checkpoints; it is usually about 4 MiB."""
 HEADER, MAGIC = 100, b"SQLite format 3\x00"
 VERSIONS, WAL = slice(18, 20), b"\x02\x02"
 """Where a file's header says whether it is in WAL mode (sqlite.org/fileformat2.html, section 1.3)."""

@@ -28,8 +28,6 @@ T = TypeVar("T")
 GROUP_LIMIT = 256
 """Pieces of work in one commit; more would only make the first of them wait longer."""
 BUSY_MS = 10_000
-CHECKPOINT_PAGES = 4_000
-"""The write-ahead log is worked off at 16 MB; a page that has changed often is written once then."""
 WRITER = ("temp_store=MEMORY", "cache_size=-16384")
 """What a group changes, and what it would take back, stays in memory (16 MiB) instead of a temporary file."""
 
@@ -62,7 +60,8 @@ def connect(path: Path, *, checkpoints: bool) -> sqlite3.Connection:
         "secure_delete=ON",
     ):
         connection.execute(f"PRAGMA {pragma}")
-    connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES if checkpoints else 0}")
+    if not checkpoints:
+        connection.execute("PRAGMA wal_autocheckpoint=0")
     return connection
 
 
