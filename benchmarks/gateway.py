@@ -19,7 +19,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -230,19 +230,26 @@ def busy_neighbour(core: int) -> Iterator[None]:
 def family(pid: int) -> list[int]:
     """A process with all its descendants."""
     found = [pid]
-    for task in Path(f"/proc/{pid}/task").glob("*"):
-        for child in (task / "children").read_text().split():
-            found += family(int(child))
+    with suppress(FileNotFoundError, ProcessLookupError):  # it may end meanwhile
+        for task in Path(f"/proc/{pid}/task").glob("*"):
+            for child in (task / "children").read_text().split():
+                found += family(int(child))
     return found
+
+
+def ticks(pid: int) -> tuple[int, int, int, int]:
+    """User and system time of a process, then of its children that have ended; nothing once it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0, 0, 0, 0
+    user, system, childrens_user, childrens_system = map(int, fields[11:15])
+    return user, system, childrens_user, childrens_system
 
 
 def cpu_seconds(pid: int) -> float:
     """User and system time that a process and its descendants have taken (proc(5), stat)."""
-    ticks = 0
-    for one in family(pid):
-        fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / TICK
+    return sum(sum(ticks(one)[:2]) for one in family(pid)) / TICK
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
-from benchmarks.gateway import TICK, family
+from benchmarks.gateway import TICK, family, ticks
 from benchmarks.nodes.figures import Size
 
 SIDES = ("billing", "analytics", "console")
@@ -46,11 +46,8 @@ class Database:
 
     def cpu_s(self) -> float:
         """Processor seconds of all of its processes, those that have ended among them (proc(5), stat)."""
-        ticks = 0
-        for pid in family(self.pid):
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += sum(map(int, fields[11 : 15 if pid == self.pid else 13]))
-        return ticks / TICK
+        server, *rest = (ticks(pid) for pid in family(self.pid))
+        return (sum(server) + sum(sum(one[:2]) for one in rest)) / TICK
 
     def ask(self, side: str, question: str) -> list[tuple[object, ...]]:
         """The rows of a question."""
