@@ -28,8 +28,9 @@ T = TypeVar("T")
 GROUP_LIMIT = 256
 """Pieces of work in one commit; more would only make the first of them wait longer."""
 BUSY_MS = 10_000
-WRITER = ("temp_store=MEMORY", "cache_size=-16384")
-"""What a group changes, and what it would take back, stays in memory (16 MiB) instead of a temporary file."""
+WRITER = ("temp_store=MEMORY", "cache_spill=4000")
+"""What a group would take back stays in memory instead of a temporary file, and what it changes until it is
+committed, up to 16 MB. A larger cache is no help: a single order takes longer with it."""
 
 
 class StorageError(StbError):
