@@ -17,6 +17,7 @@ from headend.billing.reconcile import reconcile
 from headend.billing.refusals import NotReportingError
 from headend.billing.rows import OrderState
 
+pytestmark = pytest.mark.sqlite(why="growth is measured in files, which are filled past the stores")
 SIZE = Size(400, 6)
 
 

@@ -18,6 +18,7 @@ from shared.clock import from_ms
 from shared.system_clock import ClockSteerer
 from shared.weeks import Week
 from tests.builders import SETTINGS, account
+from tests.engines import OVER_POSTGRES
 
 pytestmark = pytest.mark.usefixtures("few_token_keys")
 
@@ -192,14 +193,21 @@ def test_the_doctor_finds_each_part_in_order(apart):
     apart.clock.set(from_ms(int(START.timestamp() * 1000)))
     for name in ("billing", "analytics"):
         found = examine(apart.at[name].folder, apart.at[name].sides)
-        assert not [one for one in found if one.verdict == "broken"]
+        broken = {one.check for one in found if one.verdict == "broken"}
+        # Whoever makes databases for the tests may see them all, of which the doctor rightly complains.
+        assert broken <= ({f"{name}.role"} if OVER_POSTGRES else set())
 
 
-def test_an_installation_that_is_served_and_a_folder_that_stands_are_refused(tmp_path):
+def test_a_folder_that_stands_is_refused(tmp_path):
     whole = Installation.create(tmp_path / "whole", SETTINGS)
     (tmp_path / "there").mkdir()
     with pytest.raises(ApartError):
         set_apart(whole, tmp_path / "there", ("billing",))
+
+
+@pytest.mark.sqlite(why="several processes may serve what is on a server")
+def test_an_installation_that_is_served_is_refused(tmp_path):
+    whole = Installation.create(tmp_path / "whole", SETTINGS)
     lock = whole.lock()
     with pytest.raises(InstallationError):
         set_apart(whole, tmp_path / "new", ("billing",))
