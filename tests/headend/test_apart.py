@@ -194,9 +194,7 @@ def test_the_doctor_finds_each_part_in_order(apart):
     for name in ("billing", "analytics"):
         found = examine(apart.at[name].folder, apart.at[name].sides)
         broken = [one.check for one in found if one.verdict == "broken"]
-        if (
-            OVER_POSTGRES
-        ):  # whoever makes databases for tests may see them all, of which the doctor rightly complains
+        if OVER_POSTGRES:  # of the tests' own role, which sees every database, it rightly complains
             broken = [check for check in broken if not check.endswith(".role")]
         assert broken == []
 
