@@ -87,6 +87,17 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
+def server() -> str:
+    """A PostgreSQL; it may be missing on somebody's own machine, never where the tests decide."""
+    try:
+        return engines.server()
+    except Exception as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"no PostgreSQL can be started here: {error}")
+
+
+@pytest.fixture(scope="session")
 def town(tmp_path_factory):
     """A town that has lived through one released week, with everything that it left behind."""
     from tests.town import play

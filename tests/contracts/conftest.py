@@ -1,20 +1,8 @@
-import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests import engines
-
-
-@pytest.fixture(scope="session")
-def server() -> str:
-    """A PostgreSQL; it may be missing on somebody's own machine, never where the tests decide."""
-    try:
-        return engines.server()
-    except Exception as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"no PostgreSQL can be started here: {error}")
 
 
 @pytest.fixture

