@@ -10,6 +10,7 @@ from box_agent.submission import BACKOFF_BASE_MS, BACKOFF_MOST_MS
 from headend.app import open_headend
 from shared.bhttp import decode_response
 from tests import engines
+from tests.load import __main__ as command
 from tests.load import evening, storm
 from tests.load.arrivals import SECOND_US, shaped, steady
 from tests.load.field import Extent, laid_out
@@ -172,3 +173,22 @@ def test_a_fleet_on_postgresql_has_two_nodes_and_makes_fragments_with_keys_from_
     headend.close()
     assert [answer.status for answer in answers] == [200, 200]
     assert len(fleet.boxes) == 2
+
+
+@pytest.mark.parametrize("named", [[], ["evening"], ["storm", "evening"]])
+def test_the_command_plays_the_scenarios_that_are_named_or_all(monkeypatch, named):
+    played = []
+    for name in command.SCENARIOS:
+        monkeypatch.setitem(
+            command.SCENARIOS, name, lambda _, name=name: played.append(name) or {"faults": []}
+        )
+    assert command.main(named) == 0
+    assert played == (named or ["saturation", "evening", "storm"])
+    with pytest.raises(SystemExit):
+        command.main(["night"])
+
+
+def test_the_command_fails_for_one_fault_in_one_scenario(monkeypatch):
+    found = {"steps": {"first": {"faults": ["an order is lost"]}}}
+    monkeypatch.setitem(command.SCENARIOS, "evening", lambda _: found)
+    assert command.main(["evening"]) == 1
