@@ -19,7 +19,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -35,6 +35,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from benchmarks.weight.proc import family_s
 from headend.analytics.intake import OpenWeek, check, open_week
 from headend.app import open_headend
 from headend.installation import Installation, Settings
@@ -79,7 +80,6 @@ ROUNDS = 9
 AT_LEAST = 1_000
 """Fragments by which the floor is measured."""
 MOST_HEAD = 64 * 1024
-TICK = os.sysconf("SC_CLK_TCK")
 _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
 
@@ -227,31 +227,6 @@ def busy_neighbour(core: int) -> Iterator[None]:
 # The serving side, watched from outside.
 
 
-def family(pid: int) -> list[int]:
-    """A process with all its descendants."""
-    found = [pid]
-    with suppress(FileNotFoundError, ProcessLookupError):  # it may end meanwhile
-        for task in Path(f"/proc/{pid}/task").glob("*"):
-            for child in (task / "children").read_text().split():
-                found += family(int(child))
-    return found
-
-
-def ticks(pid: int) -> tuple[int, int, int, int]:
-    """User and system time of a process, then of its children that have ended; nothing once it is gone."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0, 0, 0, 0
-    user, system, childrens_user, childrens_system = map(int, fields[11:15])
-    return user, system, childrens_user, childrens_system
-
-
-def cpu_seconds(pid: int) -> float:
-    """User and system time that a process and its descendants have taken (proc(5), stat)."""
-    return sum(sum(ticks(one)[:2]) for one in family(pid)) / TICK
-
-
 @contextmanager
 def serving(folder: Path, core: int) -> Iterator[tuple[int, int]]:
     """A real `headend gateway` over an installation: its process and its port."""
@@ -341,11 +316,11 @@ def play(week: OpenWeek, fragments: list[Sealed], server: tuple[int, int], cores
     pid, port = server
     with busy_neighbour(cores[1]), on_core(cores[0]):
         floor, reading = crypto_only(week, fragments[:AT_LEAST], SystemClock().now())
-    before = cpu_seconds(pid)
+    before = family_s(pid)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as clients:
         bodies = [fragment.body for fragment in fragments]
         answers = clients.submit(send, port, bodies, cores[1]).result()
-    each = (cpu_seconds(pid) - before) / len(fragments)
+    each = (family_s(pid) - before) / len(fragments)
     return Round(floor, reading, each, _accepted(fragments, answers))
 
 

@@ -97,6 +97,18 @@ def server() -> str:
         pytest.skip(f"no PostgreSQL can be started here: {error}")
 
 
+@pytest.fixture
+def clusters():
+    """Two PostgreSQL servers of the test's own; the first runs, and the second is nothing yet."""
+    from tests.clusters import Cluster
+
+    made = [Cluster(), Cluster()]
+    made[0].create()
+    yield made
+    for one in made:
+        one.remove()
+
+
 @pytest.fixture(scope="session")
 def town(tmp_path_factory):
     """A town that has lived through one released week, with everything that it left behind."""

@@ -20,11 +20,12 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from benchmarks.gateway import cpu_seconds, wait_until_ready
+from benchmarks.gateway import wait_until_ready
 from benchmarks.growth import units
 from benchmarks.growth.sized import NOW_MS, RUNNING, Size
 from benchmarks.growth.world import World, build
 from benchmarks.weight.line import Proxy, own_tls
+from benchmarks.weight.proc import family_s
 from box_agent.lines import HttpAnonymousLine, HttpNamedLine, RefusedError
 from shared import dsse
 from shared.named import Catalogue, encode
@@ -60,9 +61,9 @@ class Served:
 
     def _spent_idly(self) -> float:
         threading.Event().wait(QUIET_S / 2)  # what is due at the start
-        before = cpu_seconds(self._pid)
+        before = family_s(self._pid)
         threading.Event().wait(QUIET_S)
-        return (cpu_seconds(self._pid) - before) / QUIET_S
+        return (family_s(self._pid) - before) / QUIET_S
 
     def named(
         self, kind: str, ask: Callable[[HttpNamedLine, bytes], object], bodies: list[bytes]
@@ -90,13 +91,13 @@ class Served:
             ask(through, body)
         wire = self._proxy.total() - wire
         lines = [line(f"http://127.0.0.1:{self._port}", None) for _ in range(AT_ONCE)]
-        spent, began = cpu_seconds(self._pid), self._clock.monotonic()
+        spent, began = family_s(self._pid), self._clock.monotonic()
         with ThreadPoolExecutor(AT_ONCE) as pool:
             parts = [pool.submit(_all, ask, one, busy[at::AT_ONCE]) for at, one in enumerate(lines)]
             for part in parts:
                 part.result()
         idle = self._idle * (self._clock.monotonic() - began)
-        cpu = (cpu_seconds(self._pid) - spent - idle) / len(busy)
+        cpu = (family_s(self._pid) - spent - idle) / len(busy)
         return Exchange(kind, 1e6 * cpu, wire / len(counted))
 
 
@@ -229,10 +230,10 @@ def _shake(pid: int, port: int, pinned: Path) -> tuple[float, float]:
     bytes_before = proxy.total()
     _one(context, proxy.port)
     threading.Event().wait(0.2)
-    wire, before = proxy.total() - bytes_before, cpu_seconds(pid)
+    wire, before = proxy.total() - bytes_before, family_s(pid)
     for _ in range(HANDSHAKES):
         _one(context, port)
-    return 1e6 * (cpu_seconds(pid) - before) / HANDSHAKES, wire
+    return 1e6 * (family_s(pid) - before) / HANDSHAKES, wire
 
 
 def _one(context: ssl.SSLContext, port: int) -> None:

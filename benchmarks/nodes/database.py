@@ -17,8 +17,8 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
-from benchmarks.gateway import TICK, family, ticks
 from benchmarks.nodes.figures import Size
+from benchmarks.weight.proc import ended_s, family_s
 
 SIDES = ("billing", "analytics", "console")
 SETTINGS = {
@@ -46,8 +46,7 @@ class Database:
 
     def cpu_s(self) -> float:
         """Processor seconds of all of its processes, those that have ended among them (proc(5), stat)."""
-        server, *rest = (ticks(pid) for pid in family(self.pid))
-        return (sum(server) + sum(sum(one[:2]) for one in rest)) / TICK
+        return family_s(self.pid) + ended_s(self.pid)
 
     def ask(self, side: str, question: str) -> list[tuple[object, ...]]:
         """The rows of a question."""

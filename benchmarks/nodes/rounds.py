@@ -1,9 +1,9 @@
 """Rounds of orders, batches and fragments at one node or two, and what each took of whom."""
 
-from benchmarks.gateway import family
 from benchmarks.nodes.database import Database
 from benchmarks.nodes.figures import Pair, Rate, paired
 from benchmarks.nodes.share import limited
+from benchmarks.weight.proc import family
 from tests.builders import SigningBox
 from tests.load.arrivals import steady
 from tests.load.field import Field

@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import PIPE, Popen
@@ -53,8 +54,17 @@ def cpu_s(pid: int) -> float:
 
 def stat_s(pid: int) -> float:
     """User and system time, those of ended threads included, in the kernel's hundredths."""
+    return sum(_times(pid)[:2])
+
+
+def ended_s(pid: int) -> float:
+    """User and system time of its children that have ended and been waited for."""
+    return sum(_times(pid)[2:])
+
+
+def _times(pid: int) -> list[float]:
     words = _read(pid, "stat").rpartition(")")[2].split()
-    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+    return [int(word) / os.sysconf("SC_CLK_TCK") for word in words[11:15]]
 
 
 def wake_ups(pid: int) -> int:
@@ -70,12 +80,22 @@ def written(pid: int) -> Written:
 
 
 def family(pid: int) -> list[int]:
-    """A process and all that it started, and they."""
+    """A process and all that it started, and they, as far as they do not end meanwhile."""
     found = [pid]
     for one in found:
-        for task in Path(f"/proc/{one}/task").iterdir():
-            found += [int(child) for child in (task / "children").read_text().split()]
+        with suppress(FileNotFoundError, ProcessLookupError):
+            for task in Path(f"/proc/{one}/task").iterdir():
+                found += [int(child) for child in (task / "children").read_text().split()]
     return found
+
+
+def family_s(pid: int) -> float:
+    """User and system time of a process and of all that it started and that still stands."""
+    spent = 0.0
+    for one in family(pid):
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended since
+            spent += stat_s(one)
+    return spent
 
 
 class Sampler:

@@ -31,7 +31,7 @@ from shared.weeks import Week
 from tests import engines
 from tests.builders import DAY, NOW, NOW_MS, SigningBox, account, offer
 from tests.builders import SETTINGS as DECIDED
-from tests.clusters import Cluster, programs
+from tests.clusters import programs
 
 SIDES = tuple(engines.SCHEMAS)
 BOXES, FILMS = 3, 1_000
@@ -218,15 +218,6 @@ def test_a_password_is_not_seen_among_the_arguments(tmp_path, monkeypatch):
 
 
 # --- to one moment
-
-
-@pytest.fixture
-def clusters():
-    made = [Cluster(), Cluster()]
-    made[0].create()
-    yield made
-    for one in made:
-        one.remove()
 
 
 DRAWN = datetime(2026, 10, 26, 4, 0, tzinfo=UTC)

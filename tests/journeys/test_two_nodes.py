@@ -21,7 +21,6 @@ from shared.weeks import Week
 from simulator.processes import Headend, wait_until
 from tests import engines
 from tests.builders import CATALOGUE_KEY, SETTINGS, SigningBox, account, offer
-from tests.clusters import Cluster
 from tests.deploy.nginx import Nginx
 from tests.deploy.stages import Certificates, lay_out_gateway
 
@@ -194,17 +193,8 @@ def test_behind_the_shipped_front_no_box_notices_a_node_that_dies(town_of_two, t
     assert sum((line.refused for line in lines), Counter()) == {}
 
 
-@pytest.fixture
-def servers():
-    made = [Cluster(), Cluster()]
-    made[0].create()
-    yield made
-    for server in made:
-        server.remove()
-
-
-def test_a_database_that_fails_over_to_its_standby_loses_and_doubles_nothing(servers, tmp_path):
-    first, second = servers
+def test_a_database_that_fails_over_to_its_standby_loses_and_doubles_nothing(clusters, tmp_path):
+    first, second = clusters
     for side in engines.SCHEMAS:
         first.ask(f"CREATE DATABASE {side}")
     second.follow(first)

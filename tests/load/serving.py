@@ -9,7 +9,7 @@ from pathlib import Path
 
 import requests
 
-from benchmarks.gateway import cpu_seconds
+from benchmarks.weight.proc import family_s
 from simulator.processes import free_port, wait_until
 from tests.load.plan import Plan, Result, read_result, write
 
@@ -25,7 +25,7 @@ class Served:
 
     def cpu_s(self) -> float:
         """User and system seconds that it and its workers have taken."""
-        return cpu_seconds(self.pid)
+        return family_s(self.pid)
 
 
 @contextmanager
