@@ -314,6 +314,19 @@ def test_every_page_that_is_referred_to_is_there():
     assert missing == []
 
 
+def test_every_file_of_code_that_a_page_names_is_there():
+    pattern = re.compile(
+        r"`((?:benchmarks|box_agent|deploy|headend|shared|simulator|tests)/[\w./-]+\.\w+)[`:]"
+    )
+    assert [
+        (path.name, named)
+        for path in tracked()
+        if path.suffix == ".md"
+        for named in pattern.findall(path.read_text())
+        if not (HOUSE / named).exists()
+    ] == []
+
+
 # --- what a stranger's clone must not hold
 
 

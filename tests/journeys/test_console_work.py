@@ -59,12 +59,12 @@ def books(place):
 class Clicks:
     """Counts what is clicked from the overview on; typing is not a click."""
 
-    def __init__(self, page) -> None:
-        self.page = page
+    def __init__(self, seen) -> None:
+        self.seen = seen
         self.count = 0
 
     def click(self, found) -> None:
-        found.click()
+        self.seen.follow(found)
         self.count += 1
 
 
@@ -77,7 +77,7 @@ def text(page) -> str:
 
 def test_which_genre_is_most_popular_and_how_sure_that_is_takes_one_click(desk):
     seen = desk("bob")
-    clicks = Clicks(seen.page)
+    clicks = Clicks(seen)
     clicks.click(seen.page.locator(".menu").get_by_role("link", name="Popularity"))
     told = text(seen.page)
     assert re.search(r"The most popular genre is [a-z ]+: [\d.]+%.*interval [\d.]+% to [\d.]+%", told)
@@ -86,7 +86,7 @@ def test_which_genre_is_most_popular_and_how_sure_that_is_takes_one_click(desk):
 
 def test_where_a_genre_is_viewed_most_is_a_map_two_clicks_away(desk):
     seen = desk("bob")
-    clicks = Clicks(seen.page)
+    clicks = Clicks(seen)
     clicks.click(seen.page.get_by_role("link", name="Most popular genre"))
     clicks.click(seen.page.get_by_role("link", name="By region"))
     assert seen.page.locator("svg.chart.map").is_visible()
@@ -95,7 +95,7 @@ def test_where_a_genre_is_viewed_most_is_a_map_two_clicks_away(desk):
 
 def test_whether_all_of_october_has_been_billed_takes_two_clicks(desk):
     seen = desk("alice")
-    clicks = Clicks(seen.page)
+    clicks = Clicks(seen)
     clicks.click(seen.page.locator(".menu").get_by_role("link", name="Reconciliation"))
     seen.page.locator("select[name=month]").select_option("2026-10")
     clicks.click(seen.page.get_by_role("button", name="Answer"))
@@ -106,7 +106,7 @@ def test_whether_all_of_october_has_been_billed_takes_two_clicks(desk):
 
 def test_what_is_kept_about_a_subscriber_until_when_and_who_has_looked_takes_one_click(desk):
     seen = desk("dana")
-    clicks = Clicks(seen.page)
+    clicks = Clicks(seen)
     seen.page.get_by_role("searchbox").fill("nl-0005")
     clicks.click(seen.page.get_by_role("button", name="Search"))
     told = text(seen.page)
@@ -120,10 +120,11 @@ def test_what_is_kept_about_a_subscriber_until_when_and_who_has_looked_takes_one
 
 
 def do(seen, path, *steps) -> None:
-    """Open a page, press button after button, and look at what each shows."""
+    """Open a page, press button after button, each of which leads to a page, and look at what each shows."""
     seen.page.goto(f"{seen.address}/console/{path}")
     for step in steps:
-        step(seen.page)
+        with seen.arriving():
+            step(seen.page)
         seen.check(f"{path}-after", [WIDE, NARROW])
 
 
@@ -163,7 +164,7 @@ def test_a_bill_is_credited_after_a_preview_and_not_twice(desk, books):
     assert books.read().notes_of(bill.number) == []
     form = seen.page.locator("form[action$='invoice/credit']")
     sent = form.locator("input").evaluate_all("all => all.map(one => [one.name, one.value])")
-    seen.page.get_by_role("button", name=re.compile("Raise the credit note")).click()
+    seen.follow(seen.page.get_by_role("button", name=re.compile("Raise the credit note")))
     (note,) = books.read().notes_of(bill.number)
     assert note.gross == 150
     again = seen.context.request.post(
@@ -242,10 +243,10 @@ def test_a_batch_is_closed_as_shown_and_verified_and_keys_come_and_go(desk, book
 def test_what_is_typed_into_the_search_box_leads_to_the_thing_and_stands_in_no_address(desk):
     seen = desk("alice")
     seen.page.get_by_role("searchbox").fill("nl-0005")
-    seen.page.get_by_role("button", name="Search").click()
+    seen.follow(seen.page.get_by_role("button", name="Search"))
     assert seen.page.url.endswith("/console/account?account=nl-0005")
     seen.page.get_by_role("searchbox").fill("nl-00")
-    seen.page.get_by_role("button", name="Search").click()
+    seen.follow(seen.page.get_by_role("button", name="Search"))
     seen.check("found", [WIDE, NARROW])
     assert seen.page.url.endswith("/console/find")
 
@@ -278,7 +279,7 @@ def test_an_erasure_is_previewed_with_other_terms_and_done(desk, books):
 
     do(seen, "request?number=2", give_up)
     assert books.read().request(2).state is RequestState.OPEN
-    seen.page.get_by_role("button", name="Erase and answer").click()
+    seen.follow(seen.page.get_by_role("button", name="Erase and answer"))
     assert books.read().request(2).state is RequestState.ANSWERED
 
 
@@ -296,8 +297,8 @@ def test_the_officer_looks_ahead_and_verifies_billings_audit(desk):
 def test_a_second_sign_in_is_ended_from_the_first(desk, browser, address):
     seen, other = desk("bob"), Watched(browser, address)
     other.sign_in("bob")
-    seen.page.get_by_role("link", name="Your sign-in").click()
-    seen.page.get_by_role("button", name="End all others").click()
+    seen.follow(seen.page.get_by_role("link", name="Your sign-in"))
+    seen.follow(seen.page.get_by_role("button", name="End all others"))
     other.page.goto(f"{address}/console/popularity")
     assert other.page.url.startswith(f"{address}/console/sign-in")
     seen.page.goto(f"{address}/console/popularity")
@@ -310,15 +311,15 @@ def test_operators_are_given_roles_reset_disabled_and_enabled(desk):
     page = seen.page
     page.goto(f"{seen.address}/console/people")
     page.get_by_label("Role of bob", exact=True).select_option("billing")
-    page.get_by_role("button", name="Change the role of bob").click()
+    seen.follow(page.get_by_role("button", name="Change the role of bob"))
     assert page.get_by_label("Role of bob", exact=True).input_value() == "billing"
-    page.get_by_role("button", name="Reset password of bob").click()
-    page.get_by_role("heading", name="Password reset", level=1).wait_for()
+    seen.follow(page.get_by_role("button", name="Reset password of bob"))
+    assert page.get_by_role("heading", name="Password reset", level=1).is_visible()
     assert re.fullmatch(r"[a-z2-7]{6}(-[a-z2-7]{6}){3}", page.locator(".secret code").inner_text())
-    page.get_by_role("link", name="To all people").click()
-    page.get_by_role("button", name="Disable bob").click()
-    page.get_by_role("button", name="Enable bob").click()
-    page.get_by_role("button", name="Disable bob").wait_for()
+    seen.follow(page.get_by_role("link", name="To all people"))
+    seen.follow(page.get_by_role("button", name="Disable bob"))
+    seen.follow(page.get_by_role("button", name="Enable bob"))
+    assert page.get_by_role("button", name="Disable bob").is_visible()
     seen.check("people-after", [WIDE, NARROW])
 
 
@@ -326,13 +327,13 @@ def test_who_needs_a_second_factor_is_sent_to_set_one_up_and_sees_nothing_else(d
     seen, other = desk("charlie"), Watched(browser, address)
     seen.page.goto(f"{address}/console/people")
     seen.page.get_by_role("checkbox", name="Privacy officer").check()
-    seen.page.get_by_role("button", name="Require", exact=True).click()
+    seen.follow(seen.page.get_by_role("button", name="Require", exact=True))
     other.page.goto(f"{address}/console/sign-in")
     other.page.get_by_label("Name").fill("dana")
     other.page.get_by_label("Password").fill(filled.PASSWORD)
-    other.page.get_by_role("button", name="Sign in").click()
-    other.page.get_by_role("button", name="Set one up").wait_for()
+    other.follow(other.page.get_by_role("button", name="Sign in"))
+    assert other.page.get_by_role("button", name="Set one up").is_visible()
     other.page.goto(f"{address}/console/subscriber?account=nl-0005")
-    other.page.get_by_role("button", name="Set one up").wait_for()
+    assert other.page.get_by_role("button", name="Set one up").is_visible()
     other.check("has-to-set-one-up", [WIDE, NARROW])
     other.close()

@@ -75,7 +75,7 @@ class Watched:
         self.address = address
         self.context = browser.new_context(**options)
         self.page = self.context.new_page()
-        self.page.set_default_timeout(8_000)
+        self.page.set_default_timeout(30_000)
         self.complaints: list[str] = []
         self.hosts: set[str] = set()
         self.faults: list[tuple[str, ...]] = []
@@ -92,8 +92,23 @@ class Watched:
         self.page.goto(f"{self.address}/console/")
         self.page.get_by_label("Name").fill(name)
         self.page.get_by_label("Password").fill(PASSWORD)
-        self.page.get_by_role("button", name="Sign in").click()
-        self.page.get_by_role("heading", name="Overview", level=1).wait_for()
+        self.follow(self.page.get_by_role("button", name="Sign in"))
+        assert self.page.get_by_role("heading", name="Overview", level=1).is_visible()
+
+    @contextmanager
+    def arriving(self) -> Iterator[None]:
+        """What is done in it leads to a page, which is there whole on leaving.
+
+        A click by itself waits for no page (Playwright, "Navigations"): what is asked right after it
+        is asked of the page before, or of one that has no element yet.
+        """
+        with self.page.expect_event("load"):
+            yield
+
+    def follow(self, found: object) -> None:
+        """Click something that leads to a page, and wait for that page."""
+        with self.arriving():
+            found.click()
 
     def menu(self) -> list[str]:
         """The addresses in the menu, and the overview."""
@@ -132,6 +147,6 @@ class Watched:
     def close(self) -> None:
         """End, and say what was wrong."""
         self.context.close()
-        assert self.faults == []
-        assert self.complaints == []
-        assert self.hosts == {urlsplit(self.address).netloc}
+        assert self.faults == [], self.faults
+        assert self.complaints == [], self.complaints
+        assert self.hosts == {urlsplit(self.address).netloc}, self.hosts
