@@ -40,6 +40,7 @@ for command in (
     installation.box_settings,
     installation.backup,
     installation.restore,
+    installation.hold_tokens,
     apart.apart,
     apart.exchange,
     moving.migrate,

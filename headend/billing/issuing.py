@@ -19,6 +19,7 @@ from headend.billing.refusals import (
     NotReportingError,
     QuotaError,
     UndeclaredMeasureError,
+    WeekHeldError,
     WrongTokenKeyError,
     WrongWeekError,
 )
@@ -33,8 +34,8 @@ from shared.register import Profile, in_force
 from shared.tokens import TokenError, TokenRequest, token_key_id, truncated_key_id
 from shared.weeks import NotAWeekError, Week
 
-DRAW, FORGET = "draw", "forget-tokens"
-"""The jobs by whose records it is known which weeks are drawn, and which are forgotten."""
+DRAW, FORGET, HOLD = "draw", "forget-tokens", "hold-tokens"
+"""The jobs by whose records it is known which weeks are drawn, which are forgotten, and which are held."""
 AT_A_TIME = 1_000
 """Accounts that are drawn or forgotten in one transaction: some milliseconds, in which others wait."""
 
@@ -119,7 +120,7 @@ class Issuer:
 
         1. The box signed it. 2. Each measure is declared and the request names its key. 3. The box is its
         account's reporting box of the week. 4. The same request gets the same answer, also when its week
-        is over; a new one only in its week and within the quota. All or nothing.
+        is over or held; a new one only in its week and within the quota. All or nothing.
 
         Raises:
             RefusedError: the first of these that does not hold.
@@ -128,9 +129,8 @@ class Issuer:
         ask = self._read(payload, box)
         requests = [(one.measure, self._request(one.measure, one.request, ask.week)) for one in ask.requests]
         known = self._known(box, ask.week, requests)
-        running = ask.week == str(Week.of(self.clock.now(), self.zone))
-        if not running and not all(digest in known for _, (digest, _) in requests):
-            raise WrongWeekError("not the running week")
+        if not all(digest in known for _, (digest, _) in requests):
+            self._check_open(self.store.read(), ask.week)
         signed = {
             digest: known.get(digest) or self._sign(measure, ask.week, blinded)
             for measure, (digest, blinded) in requests
@@ -174,6 +174,12 @@ class Issuer:
             self._check_quota(look, box, week, measure, requests)
         return known
 
+    def _check_open(self, tx: BillingTx, week: str) -> None:
+        if week != str(Week.of(self.clock.now(), self.zone)):
+            raise WrongWeekError("not the running week")
+        if tx.last_slot(HOLD) == week:
+            raise WeekHeldError("what was signed for that week is not known any more")
+
     @staticmethod
     def _check_reporting(tx: BillingTx, box: Box, week: str) -> None:
         if tx.reporting_box(week, box.account) != box.box:
@@ -201,6 +207,7 @@ class Issuer:
             self._check_quota(tx, box, week, measure, requests)
             granted = dict(tx.grants(week, box.account, measure))
             if digest not in granted:
+                self._check_open(tx, week)
                 tx.add_grant(week, box.account, measure, digest, signed[digest])
             answers.append(base64.b64encode(granted.get(digest, signed[digest])).decode())
         return TokenGrant(answers)
@@ -234,6 +241,16 @@ def draw_reporting_boxes(store: BillingStore, week: Week, below: Callable[[int],
     while names := store.write(some):
         drawn, last = drawn + len(names), names[-1]
     return drawn
+
+
+def hold_tokens(store: BillingStore, week: Week, now_ms: int) -> bool:
+    """Sign nothing new for the running week, since what was signed for it is not known any more.
+
+    So it is after a restore to an earlier moment: whoever had tokens since would get as many again, and of
+    an account with several boxes another one might be drawn. Held, a week's releases stay within the quota;
+    accounts that had not asked before that moment are missing from it. Tells whether it is held only now.
+    """
+    return store.write(lambda tx: tx.claim(HOLD, str(week), now_ms))
 
 
 def forget_tokens(store: BillingStore, week: Week, now_ms: int) -> None:

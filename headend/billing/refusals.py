@@ -74,6 +74,13 @@ class WrongWeekError(RefusedError):
     status = HTTPStatus.CONFLICT
 
 
+class WeekHeldError(RefusedError):
+    """The headend was restored within that week, and signs nothing new for it."""
+
+    name = "week-held"
+    status = HTTPStatus.CONFLICT
+
+
 class UndeclaredMeasureError(RefusedError):
     """The directory of that week takes no such measure."""
 

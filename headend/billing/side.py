@@ -287,6 +287,11 @@ class BillingSide:
         self.keys.destroy(week)
         issuing.forget_tokens(self.store, week, self.now_ms())
 
+    def hold_tokens(self) -> tuple[Week, bool]:
+        """Sign nothing new for the week that runs; tells which that is, and whether it is held only now."""
+        week = Week.of(self.setup.clock.now(), self.setup.zone)
+        return week, issuing.hold_tokens(self.store, week, self.now_ms())
+
     def _job_invoices(self) -> Job:
         """Bill the month, two days after its end."""
         return self._job("invoices", self._next_invoices, self._invoices)

@@ -11,7 +11,15 @@ import click
 
 from headend import backup as backups
 from headend.app import APART_VARIABLE, FOLDER_VARIABLE, SECURE_VARIABLE, SIDES_VARIABLE
-from headend.cli.common import folder_argument, json_option, opened, print_json, print_table, told
+from headend.cli.common import (
+    billing_of,
+    folder_argument,
+    json_option,
+    opened,
+    print_json,
+    print_table,
+    told,
+)
 from headend.installation import (
     ALL_SIDES,
     CATALOGUE_KEY,
@@ -288,8 +296,33 @@ def backup(folder: Path, target: Path, passphrase_file: Path | None) -> None:
     "--passphrase-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=True
 )
 @click.option("--database", help="postgresql://host/name with {side}: empty databases, if it was on these.")
+@click.option(
+    "--stopped", is_flag=True, help="The headend had been stopped before the backup, and was since."
+)
 @told
-def restore(source: Path, folder: Path, passphrase_file: Path, database: str | None) -> None:
-    """Make FOLDER, which must not exist, from a backup with its encrypted keys."""
+def restore(
+    source: Path, folder: Path, passphrase_file: Path, database: str | None, *, stopped: bool
+) -> None:
+    """Make FOLDER, which must not exist, from a backup with its encrypted keys.
+
+    For the running week no new tokens are signed, since what was signed after the backup is not known;
+    not so with --stopped, when nothing can have been.
+    """
     backups.restore(source, folder, passphrase_file.read_bytes().strip(), database)
+    if not stopped and "billing" in Installation(folder).sides:
+        _hold_tokens(folder)
     click.echo(f"restored to {folder}")
+
+
+@click.command("hold-tokens")
+@folder_argument
+@told
+def hold_tokens(folder: Path) -> None:
+    """Sign no new tokens for the week that runs, after databases were set back to an earlier moment."""
+    _hold_tokens(folder)
+
+
+def _hold_tokens(folder: Path) -> None:
+    with billing_of(folder) as billing:
+        week, anew = billing.hold_tokens()
+    click.echo(f"no new tokens for {week}" + ("" if anew else ", as before"))

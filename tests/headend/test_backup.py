@@ -1,5 +1,6 @@
 """Backups taken while boxes order, restored elsewhere: to the cent, and boxes carry on against them."""
 
+import base64
 import os
 import secrets
 import shutil
@@ -20,11 +21,15 @@ from headend.analytics.store import Contribution, StoredTotals, WeekState
 from headend.app import open_headend
 from headend.billing.accounts import add_code, enrol
 from headend.billing.catalogue import publish_catalogue
+from headend.billing.issuing import draw_reporting_boxes
 from headend.billing.orders import take
 from headend.billing.reconcile import raise_gap_alarms, reconcile, recounted
-from headend.billing.refusals import UnknownEpochError
+from headend.billing.refusals import UnknownEpochError, WeekHeldError
 from headend.installation import CATALOGUE_KEY, Installation
 from headend.kit import postgres_dump
+from shared import tokens
+from shared.directory import challenge
+from shared.named import MeasureRequest, TokenAsk, encode
 from shared.system_clock import ClockSteerer
 from shared.totals import BoxTotals
 from shared.weeks import Week
@@ -74,8 +79,8 @@ def address():
     return made[0].replace("back_billing", "back_{side}")
 
 
-def restored(tmp_path, backup):
-    words = ["restore", backup, tmp_path / "again", "--passphrase-file", tmp_path / "passphrase"]
+def restored(tmp_path, backup, *more):
+    words = ["restore", backup, tmp_path / "again", "--passphrase-file", tmp_path / "passphrase", *more]
     if (backup / "billing.dump").exists():
         words += ["--database", address()]
     run(*words)
@@ -175,6 +180,40 @@ def test_a_backup_taken_under_load_reconciles_elsewhere_and_boxes_carry_on(insta
     assert after.not_yet_due_cents == 499 * after.received
     assert after.closes
     assert recounted(again.billing.store.read()) == []
+
+
+def token_requests(headend, box, week, number):
+    """A box's request for so many tokens of a measure, blinded anew each time."""
+    (spki, *_) = headend.billing.keys.public(("genre",), week)
+    digest = challenge(headend.installation.settings.issuer, "genre", week).digest()
+    blinded = [
+        tokens.blind(tokens.prepare(digest, spki, secrets.token_bytes(32)), spki) for _ in range(number)
+    ]
+    asked = [MeasureRequest("genre", base64.b64encode(one.request).decode()) for one in blinded]
+    return box.sign(encode(TokenAsk(box=box.box, week=str(week), requests=asked)))
+
+
+def test_what_was_granted_after_a_backup_is_not_granted_again_unless_nothing_can_have_been(
+    installation, opened, tmp_path
+):
+    headend = opened(installation)
+    (box, *_) = settle(headend)
+    week = Week.of(datetime.now(UTC), headend.installation.zone)
+    headend.publish(week)
+    draw_reporting_boxes(headend.billing.store, week, lambda _: 0, NOW_MS)
+    (tmp_path / "passphrase").write_text("correct horse")
+    run("backup", installation.folder, tmp_path / "copy", "--passphrase-file", tmp_path / "passphrase")
+    quota = headend.installation.profile.measure("genre").quota
+    assert len(headend.billing.issuer.grant(token_requests(headend, box, week, quota)).responses) == quota
+    headend.close()
+    again = opened(restored(tmp_path, tmp_path / "copy"))
+    with pytest.raises(WeekHeldError):
+        again.billing.issuer.grant(token_requests(again, box, week, 1))
+    again.close()
+    assert f"no new tokens for {week}, as before" in run("hold-tokens", tmp_path / "again")
+    shutil.rmtree(tmp_path / "again")
+    moved = opened(restored(tmp_path, tmp_path / "copy", "--stopped"))
+    assert moved.billing.issuer.grant(token_requests(moved, box, week, quota))
 
 
 def test_a_backup_of_postgresql_is_not_restored_onto_anything(tmp_path):

@@ -78,6 +78,14 @@ MUTANTS = (
         f"{RELEASE}::test_after_a_restore_the_archived_release_is_taken_back_unchanged",
     ),
     single(
+        "a restored headend signs a week's tokens again",
+        "headend/cli/installation.py",
+        '    if not stopped and "billing" in Installation(folder).sides:\n',
+        "    if False:\n",
+        "tests/headend/test_backup.py::"
+        "test_what_was_granted_after_a_backup_is_not_granted_again_unless_nothing_can_have_been",
+    ),
+    single(
         "a node keeps in its archive what it drew itself, and no other's",
         "headend/analytics/side.py",
         "        self.archive.keep_all(self.store)\n",

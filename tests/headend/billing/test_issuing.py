@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from headend.billing import issuing, refusals
-from headend.billing.issuing import Issuer, TokenKeys, draw_reporting_boxes
+from headend.billing.issuing import Issuer, TokenKeys, draw_reporting_boxes, hold_tokens
 from headend.billing.signer import RsaSigner
 from headend.kit.http import MalformedError
 from headend.kit.shelf import FolderShelf
@@ -31,9 +31,9 @@ def issuer(store, box, tmp_path):
     return Issuer(store, keys, ManualClock(NOW), ZONE, profile("small"))
 
 
-def pending(issuer, measure="genre"):
-    spki = issuer.keys.signer(measure, WEEK).public_spki
-    digest = challenge("issuer", measure, WEEK).digest()
+def pending(issuer, measure="genre", week=WEEK):
+    spki = issuer.keys.signer(measure, week).public_spki
+    digest = challenge("issuer", measure, week).digest()
     return tokens.blind(tokens.prepare(digest, spki, secrets.token_bytes(32)), spki)
 
 
@@ -89,6 +89,37 @@ def test_what_was_signed_is_given_again_after_the_week_so_that_a_lost_answer_cos
     first = issuer.grant(envelope)
     issuer.clock.advance_to(WEEK.end(ZONE))
     assert issuer.grant(envelope) == first
+
+
+def test_a_held_week_gives_what_was_signed_and_nothing_new_and_the_next_one_is_as_usual(issuer, store, box):
+    envelope = ask(box, pending(issuer).request)
+    first = issuer.grant(envelope)
+    store.write(lambda tx: tx.add_account(account("acc-2")))
+    late = SigningBox(store, "acc-2", serial="SN-2").enrolled()
+    store.write(lambda tx: tx.draw_reporting(str(WEEK), {"acc-2": late.box}))
+    assert hold_tokens(store, WEEK, NOW_MS)
+    assert not hold_tokens(store, WEEK, NOW_MS)
+    with pytest.raises(refusals.WeekHeldError):
+        issuer.grant(ask(late, pending(issuer).request))
+    assert store.read().grants(str(WEEK), "acc-2", "genre") == []
+    assert issuer.grant(envelope) == first
+    issuer.clock.advance_to(WEEK.end(ZONE))
+    issuer.keys.make(("genre",), WEEK.plus(1))
+    draw_reporting_boxes(store, WEEK.plus(1), lambda _: 0, NOW_MS)
+    assert issuer.grant(ask(late, pending(issuer, week=WEEK.plus(1)).request, week=str(WEEK.plus(1))))
+
+
+def test_a_week_that_is_held_while_a_token_is_being_signed_gives_none(issuer, store, box, monkeypatch):
+    sign = issuer._sign
+
+    def hold_meanwhile(*words):
+        hold_tokens(store, WEEK, NOW_MS)
+        return sign(*words)
+
+    monkeypatch.setattr(Issuer, "_sign", lambda _, *words: hold_meanwhile(*words))
+    with pytest.raises(refusals.WeekHeldError):
+        issuer.grant(ask(box, pending(issuer).request))
+    assert store.read().grants(str(WEEK), "acc-1", "genre") == []
 
 
 def test_a_measure_that_the_profile_does_not_take_is_refused(issuer, box):
