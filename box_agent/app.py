@@ -11,16 +11,23 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from box_agent.chance import RandomBytes, below
+from box_agent.chance import HOUR_MS, RandomBytes, below
 from box_agent.consent import Answer, Shown
 from box_agent.core import Core
-from box_agent.dues import asked_state, named_due_ms, outbox_due_ms, owes_roll_up, refill_due_ms
+from box_agent.dues import (
+    asked_state,
+    bring_forward,
+    named_due_ms,
+    outbox_due_ms,
+    owes_roll_up,
+    refill_due_ms,
+)
 from box_agent.events import Event
 from box_agent.lines import AnonymousLine, NamedLine
 from box_agent.pin import Pin
 from box_agent.sentlog import Sent, SentLog
 from box_agent.settings import BoxSettings
-from box_agent.store import MEETING_TABLES, NAMED_TABLES, StoreFullError
+from box_agent.store import MEETING_TABLES, NAMED_TABLES, StoreError, StoreFullError
 from box_agent.wallet import Wallet
 from box_agent.wipe import drop_damaged_copy, wipe
 from shared.clock import Clock, from_ms, to_ms
@@ -36,6 +43,9 @@ if TYPE_CHECKING:
     from box_agent.refill import Refill
     from box_agent.submission import Submission
     from shared.named import Evidence, Offer
+
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -80,14 +90,10 @@ class Agent:
         self._pin = Pin(core.door, random_bytes)
         self._log = SentLog(core.door, settings.sentlog_retention_days)
         self._paths: _Paths | None = None
-        self._pruned_ms = 0
+        self._pruned_ms = self._seen_ms = 0
         # When each path has something to do.
         self._due = dict.fromkeys(_PATHS, _NEVER_MS)
-        self._plan()
-        zone = settings.timezone()
-        last_week = Week.of(clock.now(), zone).plus(-1)
-        if self._consent.active() and owes_roll_up(core.door, last_week, zone):
-            self._due["outbox"] = to_ms(clock.now())  # a week may have ended while nobody looked
+        self._plan_anew(clock.now())
 
     # What the household does.
 
@@ -121,6 +127,7 @@ class Agent:
             BadConsentError: it does not say how it was given, or in no language of the notice.
         """
         now, shown = self._clock.now(), Shown(how, language or self._settings.language)
+        self._consent.follow(now, self._clock.monotonic())
         if granted:
             self._consent.grant(notice, shown, now)
         else:
@@ -207,7 +214,8 @@ class Agent:
         runs = [run.events for run in self._recorder.runs()]
         cut_ms = sum(session.cut_ms for session in settle(runs, to_ms(now), to_ms(now))[0])
         found["anonymous"] |= {"events": self._recorder.on_hand(), "dropped": self._recorder.dropped}
-        return found | {"next_due": _text(self.next_due()), "cut_minutes": cut_ms // 60_000}
+        # The named line's alone: when a fragment will be sent is told to nobody.
+        return found | {"next_due": _text(self._due["named"]), "cut_minutes": cut_ms // 60_000}
 
     # What the operator and time do.
 
@@ -219,47 +227,68 @@ class Agent:
         self._plan()
         return found
 
-    def tick(self, *, named_only: bool = False) -> None:
-        """Do everything that is due now; cheap when nothing is.
+    def tick(self, *paths: str) -> None:
+        """Do what is due now on these paths, on all of them if none is said; cheap when nothing is.
 
-        With `named_only` the anonymous line is left alone: what an order or an answer sets off at once must
-        not carry a fragment along, whose moment would be that order's.
+        What an order or an answer sets off at once is ORDERS alone, and a box that runs by itself ticks for
+        each line by itself: a fragment carried along by something named would have its moment.
         """
         now = self._clock.now()
+        self._follow_the_clock(now)
         self._record()
         if self._consent.lapse(now):
             self._forget_viewing()
             self._plan()
-        paths_now = ("named",) if named_only else _PATHS
-        late = [path for path in paths_now if self._due[path] <= to_ms(now)]
-        if not late:
-            return
-        paths = self._open()
-        if "named" in late:
-            paths.submission.run(now)
-            self._prune(paths, now)
-        if self._consent.active():
-            if "refill" in late:
-                paths.refill.run(now)
-            if late != ["named"]:
-                paths.outbox.run(now)
-        self._plan(*({*late, "outbox"} if late != ["named"] else late))
+        for path in paths or _PATHS:
+            if self._due[path] <= to_ms(now):
+                self._run(path, now)
+
+    def _run(self, path: str, now: datetime) -> None:
+        self._due[path] = _NEVER_MS
+        try:
+            paths = self._open()
+            if path == "named":
+                paths.submission.run(now)
+                self._prune(paths, now)
+            elif self._consent.active():
+                (paths.refill if path == "refill" else paths.outbox).run(now)
+        finally:
+            # The other line's path may have found something for this one meanwhile.
+            meanwhile = self._due[path]
+            self._plan(path)
+            self._due[path] = min(self._due[path], meanwhile)
+        if path == "refill":  # tokens may have come, or a week begun
+            self._due["outbox"] = min(self._due["outbox"], to_ms(now))
+
+    def _follow_the_clock(self, now: datetime) -> None:
+        self._consent.follow(now, self._clock.monotonic())
+        if to_ms(now) < self._seen_ms:
+            self._plan_anew(now)
+        self._seen_ms = to_ms(now)
+
+    def _plan_anew(self, now: datetime) -> None:
+        # What was planned by a clock that was ahead would wait until it is that late again.
+        bring_forward(self._named, to_ms(now), self._settings.heartbeat_hours * HOUR_MS)
+        self._plan()
+        zone = self._settings.timezone()
+        if self._consent.active() and owes_roll_up(self._core.door, Week.of(now, zone).plus(-1), zone):
+            self._due["outbox"] = to_ms(now)  # a week may have ended while nobody looked
 
     def _record(self) -> None:
         # Viewing that finds no room waits; what is owed on the lines, and makes room, does not wait for it.
         try:
             self._recorder.tick()
         except StoreFullError as error:
-            logging.getLogger(__name__).warning("viewing waits in memory: %s", error)
+            _LOG.warning("viewing waits in memory: %s", error)
 
     def next_due(self) -> datetime | None:
         """When `tick` has something to do next, but for the buffer of viewing; None if never.
 
-        Answered from memory, so that a fleet can ask often. A box whose consent stands still has each
+        It tells when a fragment will be sent, so it is shown to nobody. Answered from memory, so that a fleet
+        can ask often. A box whose consent stands still has each
         week's start; one that is neither enrolled nor consenting has nothing.
         """
-        due = min(self._due.values())
-        return None if due == _NEVER_MS else from_ms(due)
+        return _instant(min(self._due.values()))
 
     def flush(self) -> None:
         """Make all viewing taken so far durable."""
@@ -275,6 +304,10 @@ class Agent:
     def _forget_viewing(self) -> None:
         self._recorder.forget()
         drop_damaged_copy(Path(self._store.path))
+        try:
+            self._store.scrub()
+        except StoreError as error:
+            _LOG.warning("what was recorded is deleted, and not overwritten yet: %s", error)
 
     def _plan(self, *changed: str) -> None:
         for path in changed or _PATHS:
@@ -337,8 +370,15 @@ VIEWING_KEPT_MS = 15 * 24 * 3_600_000
 """Viewing is deleted when its week is rolled up, which is before the next has ended; this is the deadline
 for whatever got in the way: a week, the week in which it is sent, and a day."""
 _PATHS = ("named", "refill", "outbox")
+ORDERS, NAMED_LINE, ANONYMOUS_LINE = _PATHS[:1], _PATHS[:2], _PATHS[2:]
+"""The paths that `Agent.tick` can be asked to walk."""
 _NEVER_MS = 253402300799999
 
 
-def _text(instant: datetime | None) -> str | None:
+def _instant(due_ms: int) -> datetime | None:
+    return None if due_ms == _NEVER_MS else from_ms(due_ms)
+
+
+def _text(due_ms: int) -> str | None:
+    instant = _instant(due_ms)
     return None if instant is None else instant.isoformat()

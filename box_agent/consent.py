@@ -6,6 +6,9 @@ destroys what was recorded and is silent until it is asked again. Every act is k
 
 The answer stands twice: in the store, and in a witness beside it. Where they differ, the store was put back
 from an older copy or a write was cut short, and the refusal of the two counts.
+
+A yes may be given before the box knows what time it is. When the clock is set in the same start of the box,
+the yes moves with it, and never to an earlier instant than it was given at.
 """
 
 from __future__ import annotations
@@ -36,8 +39,10 @@ _DROPPED = (
 MAX_HOW = 64
 REMINDED_EVERY_MS = 365 * DAY_MS
 LAPSES_AFTER_MS = 400 * DAY_MS
-GRANTED, WITHDRAWN, REMINDED, LAPSED = "granted", "withdrawn", "reminded", "lapsed"
+GRANTED, WITHDRAWN, REMINDED, LAPSED, MOVED = "granted", "withdrawn", "reminded", "lapsed", "moved"
 """What can happen to a consent; each is a line of its proof."""
+JUMP_MS = 60_000
+"""The wall clock has jumped when it moved this much more or less than the monotonic one."""
 
 
 class WrongNoticeError(StbError):
@@ -153,12 +158,17 @@ def _answer(found: object) -> Answer:
 class Consent:
     """The answer of this box's household, kept over restarts, updates and restored stores."""
 
-    def __init__(self, door: Door, witness: str | os.PathLike[str]) -> None:
+    def __init__(self, door: Door, witness: str | os.PathLike[str], boot: str = "") -> None:
         self._door = door
         self._witness = Witness(witness)
-        row = door.row("SELECT granted, notice, since_ms, reminded_ms FROM consent")
+        row = door.row("SELECT granted, notice, since_ms, reminded_ms, boot, booted_ms FROM consent")
         # Kept in memory because it is asked before every event; only this object changes it.
         self._answer = Answer(bool(row[0]), row[1], row[2], row[3]) if row else _NEVER_ASKED
+        self._boot = boot
+        # When this start of the box was, by the clock as it is, and by the one that the yes was given by;
+        # None if that is not known, or the yes was given in another start.
+        self._booted_ms: int | None = None
+        self._given_booted_ms: int | None = row[5] if row and boot and row[4] == boot else None
         self._owed: tuple[str, Answer, Shown, datetime] | None = None
         self._agree()
 
@@ -179,6 +189,26 @@ class Consent:
         """Whether a week that starts then may be told about: consent has to hold from its first instant."""
         return self.allows(start_ms)
 
+    def follow(self, now: datetime, monotonic: float) -> None:
+        """Look at the clock (monotonic in seconds): where it was set since the yes, the yes moves with it.
+
+        Set forward, the yes was given as much later. Set back, it may have been given earlier, or the clock
+        be wrong now: it counts from now on.
+        """
+        self._booted_ms = to_ms(now) - round(monotonic * 1000)
+        if self._given_booted_ms is None or not self._answer.granted:
+            return
+        jump = self._booted_ms - self._given_booted_ms
+        if abs(jump) <= JUMP_MS:
+            return
+        since = self._answer.since_ms
+        moved = self._answer._replace(since_ms=since + jump if jump > 0 else min(since, to_ms(now)))
+        self._given_booted_ms = self._booted_ms
+        try:
+            self._record_twice(MOVED, moved, Shown("the clock was set"), now)
+        except StoreError:
+            self._answer = moved  # a later start that reads the old answer sees the jump again
+
     def grant(self, notice: int, shown: Shown, at: datetime) -> None:
         """Record a yes. Repeating it changes nothing.
 
@@ -193,6 +223,7 @@ class Consent:
         if not self.active():
             now = to_ms(at)
             answer = Answer(granted=True, notice=notice, since_ms=now, reminded_ms=now)
+            self._given_booted_ms = self._booted_ms
             self._record_twice(GRANTED, answer, shown, at)
 
     def withdraw(self, shown: Shown, at: datetime) -> None:
@@ -316,8 +347,10 @@ class Consent:
     def _keep(self) -> None:
         one = self._answer
         self._door.write(
-            "INSERT INTO consent (id, granted, notice, since_ms, reminded_ms) VALUES (1, ?, ?, ?, ?)"
+            "INSERT INTO consent (id, granted, notice, since_ms, reminded_ms, boot, booted_ms)"
+            " VALUES (1, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (id) DO UPDATE SET granted = excluded.granted, notice = excluded.notice,"
-            " since_ms = excluded.since_ms, reminded_ms = excluded.reminded_ms",
-            (one.granted, one.notice, one.since_ms, one.reminded_ms),
+            " since_ms = excluded.since_ms, reminded_ms = excluded.reminded_ms, boot = excluded.boot,"
+            " booted_ms = excluded.booted_ms",
+            (one.granted, one.notice, one.since_ms, one.reminded_ms, self._boot, self._given_booted_ms),
         )

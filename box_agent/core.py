@@ -32,5 +32,5 @@ class Core:
         self.clock = clock
         self.store = Store(f"{state}/{STORE_NAME}")
         self.door = self.store.door(ANONYMOUS_TABLES)
-        self.consent = Consent(self.door, witness)
+        self.consent = Consent(self.door, witness, boot)
         self.recorder = Recorder(self.door, self.consent, clock, boot)

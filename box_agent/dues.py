@@ -6,12 +6,15 @@ Apart from the paths themselves, which need cryptography: an agent that waits ha
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from box_agent.chance import HOUR_MS
 from box_agent.store import Door
 from shared.clock import to_ms
 from shared.weeks import Week
 
 PLANNED, ASKED = "planned", "asked"
 """The states of a week's asking for tokens that still lead somewhere; see `box_agent.refill`."""
+BACKOFF_MOST_MS = 6 * HOUR_MS
+"""No attempt on the named line waits longer for its next."""
 WAITING = "waiting"
 """The verdict of a week's directory that has not been compared yet; see `box_agent.wallet`."""
 
@@ -25,6 +28,12 @@ def named_due_ms(door: Door) -> int | None:
     if unacknowledged(door):
         due.append(duties.get("submit", 0))
     return min(due, default=None)
+
+
+def bring_forward(door: Door, now_ms: int, period_ms: int) -> None:
+    """Make due now what the named line owes later than it ever would: it was planned by a clock ahead."""
+    longest = max(period_ms, BACKOFF_MOST_MS)
+    door.write("UPDATE duties SET due_ms = ? WHERE due_ms > ?", (now_ms, now_ms + longest))
 
 
 def unacknowledged(door: Door) -> bool:

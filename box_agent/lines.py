@@ -8,10 +8,11 @@ but their address, which only the relay sees.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import msgspec
 
+from box_agent.cutting import Cutting, TooLongError
 from shared.errors import StbError
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = (10.0, 30.0)
 """Seconds to connect, and seconds of silence while reading."""
+WHOLE_S = 120.0
+"""Seconds that an exchange may take in all."""
 MAX_NAMED_ANSWER = 8 * 1024 * 1024
 MAX_SEALED_ANSWER = 4096
 MAX_DIRECTORY = 256 * 1024
@@ -82,7 +85,7 @@ class HttpNamedLine:
     def __init__(self, headend_url: str, ca_file: str | None) -> None:
         self._url = headend_url.rstrip("/") + _NAMED
         self._ca_file = ca_file
-        self._session: requests.Session | None = None
+        self._open: tuple[requests.Session, Cutting] | None = None
 
     def post(self, path: str, body: bytes) -> Answer:
         """See `NamedLine`."""
@@ -103,7 +106,7 @@ class HttpNamedLine:
         import requests
 
         try:
-            with _session(self._ca_file) as session:
+            with _session(self._ca_file)[0] as session:
                 answer = session.head(self._url + "catalogue", timeout=TIMEOUT_S, allow_redirects=False)
         except requests.RequestException as error:
             raise LineDownError(type(error).__name__) from error
@@ -111,15 +114,14 @@ class HttpNamedLine:
 
     def close(self) -> None:
         """Let the connection go."""
-        if self._session is not None:
-            self._session.close()
-            self._session = None
+        if self._open is not None:
+            self._open[0].close()
+            self._open = None
 
     def _send(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
-        if self._session is None:
-            self._session = _session(self._ca_file)
-        request = _Request(method, self._url + path, headers, body, MAX_NAMED_ANSWER)
-        return _exchange(self._session, request)
+        if self._open is None:
+            self._open = _session(self._ca_file)
+        return _exchange(*self._open, _Request(method, self._url + path, headers, body, MAX_NAMED_ANSWER))
 
 
 class HttpAnonymousLine:
@@ -140,8 +142,9 @@ class HttpAnonymousLine:
         return self._send(_Request("GET", f"{self._url}/directory/{week}", headers, None, MAX_DIRECTORY))
 
     def _send(self, request: "_Request") -> Answer:
-        with _session(self._ca_file) as session:
-            return _exchange(session, request)
+        session, cutting = _session(self._ca_file)
+        with session:
+            return _exchange(session, cutting, request)
 
 
 @dataclass(frozen=True)
@@ -153,35 +156,43 @@ class _Request:
     limit: int
 
 
-def _session(ca_file: str | None) -> "requests.Session":
+def _session(ca_file: str | None) -> "tuple[requests.Session, Cutting]":
     import requests
 
     session = requests.Session()
+    cutting = Cutting()
+    for adapter in session.adapters.values():
+        pools = cast("requests.adapters.HTTPAdapter", adapter).poolmanager
+        pools.pool_classes_by_scheme = cutting.watch(pools.pool_classes_by_scheme)
     session.trust_env = False  # no proxy, no netrc, no certificate of the environment's choosing
     session.headers.clear()
     session.headers.update({"User-Agent": AGENT, "Accept-Encoding": "identity"})
     if ca_file is not None:
         session.verify = ca_file
-    return session
+    return session, cutting
 
 
-def _exchange(session: "requests.Session", request: _Request) -> Answer:
+def _exchange(session: "requests.Session", cutting: Cutting, request: _Request) -> Answer:
     import requests
 
     try:
-        with session.request(
-            request.method,
-            request.url,
-            data=request.body,
-            headers=request.headers,
-            timeout=TIMEOUT_S,
-            allow_redirects=False,
-            stream=True,
-        ) as answer:
+        with (
+            cutting.within(WHOLE_S),
+            session.request(
+                request.method,
+                request.url,
+                data=request.body,
+                headers=request.headers,
+                timeout=TIMEOUT_S,
+                allow_redirects=False,
+                stream=True,
+            ) as answer,
+        ):
             body = _read(answer, request.limit)
             session.cookies.clear()
-            return _judge(answer.status_code, body, answer.headers.get("ETag"))
-    except requests.RequestException as error:
+            status, etag = answer.status_code, answer.headers.get("ETag")
+        return _judge(status, body, etag)
+    except (requests.RequestException, TooLongError) as error:
         raise LineDownError(type(error).__name__) from error
 
 

@@ -109,6 +109,11 @@ CREATE TABLE viewing (             -- the running week's player events, as many 
 ) STRICT;
 """
 
+_CLOCKS = """
+ALTER TABLE consent ADD COLUMN boot TEXT NOT NULL DEFAULT '';  -- which start of the box it was given in
+ALTER TABLE consent ADD COLUMN booted_ms INTEGER;              -- when that start was, by the yes's clock
+"""
+
 _migrations = Migrations("box")
 
 
@@ -146,6 +151,13 @@ def batches(db: Database) -> None:
             "INSERT INTO viewing (run, boot, first_ms, last_ms, events, body) VALUES (1, '', ?, ?, ?, ?)", row
         )
     db.execute("DROP TABLE events")
+
+
+@_migrations()
+def clocks(db: Database) -> None:
+    """By which clock a consent was given, so that it moves when that clock is set."""
+    for statement in _statements(_CLOCKS):
+        db.execute(statement)
 
 
 _BATCH = 64

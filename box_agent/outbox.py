@@ -3,7 +3,8 @@
 A week passes three stations. (1) Some time after the named line brought the directory, it is fetched again
 through the relay, and the bytes have to be equal. (2) When the week is over it is rolled up: its fragments
 are stored with one token and one moment each, in the transaction that deletes the viewing. (3) Each
-fragment is sealed and sent at its moment. What is missed is drawn again, never flushed together.
+fragment is sealed and sent at its moment. What is missed is drawn again, never flushed together; what could
+not be far apart any more is never sent.
 """
 
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ from shared.errors import StbError
 from shared.weeks import Week
 
 SENDING_DAYS = 6
+SPREAD_MS, LEAST_SPREAD_MS = 24 * HOUR_MS, 12 * HOUR_MS
+"""Where less than the first is left of the six days the seventh serves too; where less than the second is
+left of that, a fragment is not sent: beside the others it would tell that they are one box's."""
 APART_MS = (2 * HOUR_MS, 24 * HOUR_MS)
 """How long after the named line's the relay's directory is fetched: at least, and less than."""
 LATE_MS = HOUR_MS
@@ -182,23 +186,25 @@ class Outbox:
         end_ms = to_ms(week.end(self._zone))
         waiting, still = left
         with self._door.transaction():
+            moments = ((one, self._moment(week, now)) for one in waiting)
             self._door.write_many(
                 "INSERT INTO outbox (week, measure, cell, value, words, token, due_ms, tries)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
-                [(*_columns(one), self._moment(week, now)) for one in waiting],
+                [(*_columns(one), due_ms) for one, due_ms in moments if due_ms is not None],
             )
             self._wallet.drop_tokens(str(week))
             self._recorder.forget_before(end_ms, still)
             self._door.write("DELETE FROM rolled")
             self._door.write("INSERT INTO rolled (week) VALUES (?)", (str(week),))
 
-    def _moment(self, week: Week, now: datetime) -> int:
+    def _moment(self, week: Week, now: datetime) -> int | None:
+        """A random moment among those that are left; None if they are too few to be spread over."""
         end = week.end(self._zone)
         last = to_ms(end + timedelta(days=SENDING_DAYS))
         start = max(to_ms(now), to_ms(end) + CLOCK_MARGIN_MS)
-        if start >= last - LATE_MS:  # too late for the six days; the seventh is left
+        if last - start < SPREAD_MS:
             last = to_ms(week.closes(self._zone)) - LATE_MS
-        return moment(start, last, self._random_below)
+        return moment(start, last, self._random_below) if last - start >= LEAST_SPREAD_MS else None
 
     # Station 3: each fragment by itself.
 
@@ -232,7 +238,10 @@ class Outbox:
         rows = self._door.rows("SELECT id, week FROM outbox WHERE due_ms < ?", (to_ms(now) - MISSED_MS,))
         for number, week in rows:
             again = self._moment(Week.parse(week), now)
-            self._door.write("UPDATE outbox SET due_ms = ? WHERE id = ?", (again, number))
+            if again is None:
+                self._door.write("DELETE FROM outbox WHERE id = ?", (number,))
+            else:
+                self._door.write("UPDATE outbox SET due_ms = ? WHERE id = ?", (again, number))
 
     def _send(self, waiting: _Waiting, now: datetime) -> None:
         try:

@@ -7,6 +7,7 @@ first event after a start is durable at once, and so is all of it when the agent
 
 from __future__ import annotations
 
+from box_agent.consent import JUMP_MS
 from box_agent.events import ALIVE, BY_BOX, SILENCE_MS, BadEventError, Event, ordered_before
 from box_agent.store import StoreError
 from box_agent.viewing import Run, Viewing
@@ -30,8 +31,6 @@ MOST_WAITING = 512
 MOST_HELD = 512
 """Events kept while the clock is not set yet; likewise."""
 MAX_AHEAD_MS = 5 * 60_000
-JUMP_MS = 60_000
-"""The wall clock has jumped when it moved this much more or less than the monotonic one."""
 
 
 class Recorder:
@@ -62,6 +61,7 @@ class Recorder:
         """
         if not self._consent.active():
             return False
+        self._consent.follow(self._clock.now(), self._clock.monotonic())
         now = to_ms(self._clock.now())
         if event.at_ms is not None:
             return self._take(event, now)

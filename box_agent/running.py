@@ -10,8 +10,9 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from box_agent.app import Agent
+from box_agent.app import ANONYMOUS_LINE, NAMED_LINE, ORDERS, Agent
 from box_agent.bell import Bell
 from box_agent.core import Core
 from box_agent.front import Front
@@ -27,6 +28,8 @@ from shared.errors import StbError
 from shared.system_clock import SteeredClock, SystemClock
 
 TICK_SECONDS = 60
+ANONYMOUS_TICK_SECONDS = 120
+"""Rarer, since a fragment's moment matters to nobody within minutes."""
 REST_TICK_SECONDS = 180
 SPOKEN_S = 60
 """An agent that was spoken to so lately does not rest."""
@@ -129,11 +132,11 @@ class _Ticker:
         self.damaged = False
         self.at = SystemClock().monotonic()
 
-    def __call__(self, *, named_only: bool = False) -> None:
-        if not named_only:
+    def __call__(self, *paths: str) -> None:
+        if paths == NAMED_LINE:
             self.at = SystemClock().monotonic()
         try:
-            self._service.tick(named_only=named_only)
+            self._service.tick(*paths)
         except DamagedStoreError:
             self.note_damage()
         except StbError as error:
@@ -187,6 +190,12 @@ class Rest:
 
 
 _HEAVY = ("cryptography", "requests")
+# A beat of its own would be a box's mark: what it sends keeps it for days. And each line has one by itself,
+# so that nothing anonymous leaves because something named did.
+_BEATS: dict[tuple[str, ...], dict[str, Any]] = {
+    NAMED_LINE: {"trigger": "interval", "seconds": TICK_SECONDS, "jitter": TICK_SECONDS},
+    ANONYMOUS_LINE: {"trigger": "interval", "seconds": ANONYMOUS_TICK_SECONDS, "jitter": TICK_SECONDS},
+}
 
 
 def _tick_until(stop: threading.Event, bell: Bell, tick: _Ticker, rest: Rest) -> None:
@@ -194,25 +203,20 @@ def _tick_until(stop: threading.Event, bell: Bell, tick: _Ticker, rest: Rest) ->
 
     clock = SystemClock()
     scheduler = BackgroundScheduler(timezone="UTC")
-    scheduler.add_job(
-        tick,
-        "interval",
-        seconds=TICK_SECONDS,
-        jitter=TICK_SECONDS,  # a beat of its own would be a box's mark: what it sends keeps it for days
-        id="tick",
-        max_instances=1,
-        coalesce=True,
-        misfire_grace_time=None,
-    )
+    for line, beat in _BEATS.items():
+        scheduler.add_job(
+            tick, args=line, id=line[0], max_instances=1, coalesce=True, misfire_grace_time=None, **beat
+        )
     scheduler.start()
     bell.ring()  # what fell due while the box was off
     while not stop.is_set():
         if bell.listen(REST_TICK_SECONDS):
             if not stop.is_set():
-                tick(named_only=True)
+                tick(*ORDERS)
         else:
             rest.take()
         # A wall clock that is set back would stop the scheduler until it has caught up.
         if clock.monotonic() - tick.at > 3 * TICK_SECONDS:
-            scheduler.reschedule_job("tick", trigger="interval", seconds=TICK_SECONDS, jitter=TICK_SECONDS)
+            for line, beat in _BEATS.items():
+                scheduler.reschedule_job(line[0], **beat)
     scheduler.shutdown(wait=False)

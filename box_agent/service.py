@@ -1,7 +1,7 @@
 """One agent shared by threads: the ticker, and whoever speaks on the socket.
 
 Everything takes turns, but a turn is given up while something is on a line: an order is answered at once
-also when the headend is not. What talks to the headend is one errand at a time.
+also when the headend is not. On each line there is one errand at a time, and they know nothing of each other.
 """
 
 import threading
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TypeVar
 
-from box_agent.app import Agent
+from box_agent.app import ANONYMOUS_LINE, NAMED_LINE, Agent
 from box_agent.events import Event
 from box_agent.front import Front
 from box_agent.lines import AnonymousLine, Answer, NamedLine
@@ -70,7 +70,8 @@ class Service:
     ) -> None:
         self._turn = front.turn
         self._stirred = stirred
-        self._errand = threading.Lock()
+        # An errand on one line waits for none on the other, so that neither end can hold the other line shut.
+        self._named_errand, self._anonymous_errand = threading.Lock(), threading.Lock()
         with self._turn:  # players are being answered already
             self._agent = make((GivesWayNamed(lines[0], self._turn), GivesWayAnonymous(lines[1], self._turn)))
         self.refused = front.refused
@@ -93,16 +94,18 @@ class Service:
         return self.look(lambda agent: agent.report(event))
 
     def errand(self, act: Callable[[Agent], _T]) -> _T:
-        """Likewise for what may talk to the headend or the relay."""
-        with self._errand, self._turn:
+        """Likewise for what nothing may be under way on a line for."""
+        with self._named_errand, self._anonymous_errand, self._turn:
             done = act(self._agent)
         self._stirred()
         return done
 
-    def tick(self, *, named_only: bool = False) -> None:
-        """Let the agent do what is due; see `Agent.tick`."""
-        with self._errand, self._turn:
-            self._agent.tick(named_only=named_only)
+    def tick(self, *paths: str) -> None:
+        """Let the agent do what is due on one of its lines, on both if none is said; see `Agent.tick`."""
+        for line in (paths,) if paths else (NAMED_LINE, ANONYMOUS_LINE):
+            errand = self._anonymous_errand if line == ANONYMOUS_LINE else self._named_errand
+            with errand, self._turn:
+                self._agent.tick(*line)
 
     def next_due(self) -> datetime | None:
         """When the agent has something to do next; see `Agent.next_due`."""

@@ -39,7 +39,6 @@ def _named(store: Store) -> dict[str, Any]:
 def _anonymous(store: Store, consent: Consent) -> dict[str, Any]:
     door = store.door(ANONYMOUS_TABLES)
     answer = consent.answer
-    waiting = door.row("SELECT count(*) FROM outbox")
     return {
         "consent": answer.granted,
         "recording": consent.active(),
@@ -48,7 +47,6 @@ def _anonymous(store: Store, consent: Consent) -> dict[str, Any]:
         "reminder_due": from_ms(answer.reminder_due_ms).isoformat() if answer.granted else None,
         "pin": door.row("SELECT 1 FROM pin") is not None,
         "refusal_owed": consent.owes,
-        "waiting": waiting[0] if waiting else 0,
         "alarms": Alarms(door, "anonymous").standing(),
     }
 

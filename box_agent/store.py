@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 PAGE_SIZE = 1024
 MOST_PAGES = 65536
 """64 MiB: what an agent may take of the box's flash, in all."""

@@ -11,7 +11,7 @@ from http import HTTPStatus
 
 from box_agent.alarms import Alarms
 from box_agent.chance import HOUR_MS, RandomBelow, full_jitter
-from box_agent.dues import unacknowledged
+from box_agent.dues import BACKOFF_MOST_MS, unacknowledged
 from box_agent.identity import Enrolment, Identity, NotEnrolledError
 from box_agent.lines import LineDownError, NamedLine, RefusedError
 from box_agent.ordering import Ordering
@@ -30,7 +30,6 @@ from shared.named import (
 
 AGENT = "box-agent/1"
 BACKOFF_BASE_MS = 30_000
-BACKOFF_MOST_MS = 6 * HOUR_MS
 _FRAME = b'{"envelopes":[', b"]}"
 
 

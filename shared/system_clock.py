@@ -5,7 +5,7 @@ import struct
 import time
 from datetime import UTC, datetime
 
-from shared.clock import from_ms, to_ms
+from shared.clock import EPOCH, from_ms, to_ms
 from shared.errors import StbError
 
 _BOOT = "/proc/sys/kernel/random/boot_id"
@@ -24,8 +24,8 @@ class SystemClock:
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Seconds of the machine's monotonic clock."""
-        return time.monotonic()
+        """Seconds since this machine was started, those too in which it was suspended (clock_gettime(2))."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def boot_id() -> str:
@@ -52,7 +52,7 @@ class SteeredClock:
             self._file = os.open(path, os.O_RDONLY)
         except OSError as error:
             raise NoSteeredTimeError(f"no steered clock at {path}: {error.strerror}") from error
-        self._start = self.now()
+        self.now()
 
     def now(self) -> datetime:
         """The instant that the simulator last wrote."""
@@ -62,8 +62,8 @@ class SteeredClock:
         return from_ms(_FORMAT.unpack(raw)[0])
 
     def monotonic(self) -> float:
-        """Simulated seconds since this clock was opened."""
-        return (self.now() - self._start).total_seconds()
+        """Simulated seconds, counted from 1970: every process that reads the file was started then."""
+        return (self.now() - EPOCH).total_seconds()
 
 
 class ClockSteerer:

@@ -3,6 +3,7 @@
 import base64
 import os
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -17,7 +18,7 @@ from box_agent.settings import BoxSettings
 from headend.billing.signer import RsaSigner
 from shared import bhttp, dsse
 from shared.anonymous import INNER_ANSWER_SIZE, Fragment
-from shared.clock import ManualClock, from_ms, to_ms
+from shared.clock import Clock, ManualClock, from_ms, to_ms
 from shared.directory import Directory, TokenKey, challenge, describe
 from shared.named import (
     GENESIS,
@@ -206,7 +207,7 @@ class FakeHeadend:
 class FakeRelay:
     """The anonymous line's other end: relay and gateway in one, which checks every token."""
 
-    def __init__(self, clock: ManualClock) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._gateway = Gateway(OHTTP, 1)
         self.profile = "small"
@@ -260,11 +261,40 @@ def settings(state: Path, **changes: object) -> BoxSettings:
     return msgspec.convert(fields | changes, BoxSettings)
 
 
+class TwoClocks:
+    """A wall clock that can be set, and a monotonic one that only goes on."""
+
+    def __init__(self, start: datetime) -> None:
+        self._wall = start
+        self._ran = timedelta(0)
+
+    def now(self) -> datetime:
+        """See `shared.clock.Clock`."""
+        return self._wall
+
+    def monotonic(self) -> float:
+        """Likewise."""
+        return self._ran.total_seconds()
+
+    def advance(self, by: timedelta) -> None:
+        """Let time pass."""
+        self._ran += by
+        self._wall += by
+
+    def advance_to(self, instant: datetime) -> None:
+        """Let time pass until the wall clock shows an instant."""
+        self.advance(instant - self._wall)
+
+    def jump(self, milliseconds: int) -> None:
+        """Set the wall clock by so much; no time passes."""
+        self._wall += timedelta(milliseconds=milliseconds)
+
+
 class Bench:
     """A box with everything around it."""
 
-    def __init__(self, state: Path, **changes: object) -> None:
-        self.clock = ManualClock(START)
+    def __init__(self, state: Path, clock: ManualClock | TwoClocks | None = None, **changes: object) -> None:
+        self.clock = clock or ManualClock(START)
         self.headend = FakeHeadend()
         self.relay = FakeRelay(self.clock)
         self.settings = settings(state, **changes)
@@ -299,6 +329,11 @@ class Bench:
         else:
             raise AssertionError("the agent is never done")
         self.clock.advance_to(max(self.clock.now(), from_ms(end_ms)))
+
+
+def waiting(agent: Agent) -> int:
+    """How many fragments wait to be sent; the agent itself tells it to whoever has the PIN only."""
+    return int(agent._store.connection().execute("SELECT count(*) FROM outbox").fetchone()[0])
 
 
 def _payload(envelope: bytes) -> bytes:

@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 
 from box_agent.app import VIEWING_KEPT_MS, Agent
-from box_agent.consent import BadConsentError, NoConsentError, WrongNoticeError
+from box_agent.consent import BadConsentError, NoConsentError, Shown, WrongNoticeError
+from box_agent.core import Core
 from box_agent.events import BadEventError, Event, Item
 from box_agent.store import StoreError
 from shared.clock import to_ms
 from shared.notice import notice_text
 from shared.notice_version import notice_version
-from tests.box_agent.fakes import W41, YES, ZONE, Bench
+from tests.box_agent.fakes import START, W41, YES, ZONE, Bench, TwoClocks
 
 PLAY = Event(event="play", item=Item(kind="live", genre="news", ref="secret-title"))
 STOP = Event(event="stop")
@@ -320,3 +321,109 @@ def test_a_refusal_that_the_disk_does_not_take_is_in_force_and_made_durable_late
     assert proof(bench.agent)[-1][0] == "withdrawn"
     bench.start()
     assert not bench.agent.consent().granted
+
+
+# --- a clock that is set after the yes
+
+
+DAY_MS = 86_400_000
+
+
+@pytest.fixture
+def late(tmp_path: Path) -> Bench:
+    """A box whose household refused from Monday on and said yes on Friday, by a clock five days behind."""
+    bench = Bench(tmp_path, TwoClocks(START))
+    bench.enrol()
+    bench.consent()
+    bench.consent(granted=False)
+    bench.clock.advance(timedelta(days=4))
+    bench.clock.jump(-5 * DAY_MS)
+    bench.start()
+    bench.consent()
+    bench.clock.advance(timedelta(seconds=30))
+    return bench
+
+
+def test_a_yes_moves_with_the_clock_that_it_was_given_by(late: Bench) -> None:
+    late.clock.jump(5 * DAY_MS)
+    yes = to_ms(START) + 4 * DAY_MS
+    late.agent.tick()
+    assert late.agent.consent().since_ms == yes
+    assert not late.agent._consent.covers(to_ms(W41.start(ZONE)))
+    assert [one["act"] for one in late.agent._consent.proof()][-2:] == ["granted", "moved"]
+    late.start()
+    assert late.agent.consent().since_ms == yes
+
+
+def test_what_a_player_tells_late_of_a_refused_interval_is_not_kept_though_the_clock_was_behind(
+    late: Bench,
+) -> None:
+    refused = to_ms(START) + 2 * DAY_MS
+    late.clock.jump(5 * DAY_MS)
+    assert not late.agent.report(Event(event="play", at_ms=refused, item=PLAY.item))
+    late.run_until(to_ms(W41.closes(ZONE)) - 1)
+    assert [fragment for _, fragment in late.relay.fragments if fragment.week == W41] == []
+
+
+def test_a_clock_that_is_set_back_moves_no_yes_behind_the_moment_when_that_is_seen(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, TwoClocks(START + timedelta(days=1000)))
+    bench.consent()
+    bench.clock.jump(-1000 * DAY_MS)
+    bench.clock.advance(timedelta(minutes=2))
+    bench.agent.tick()
+    assert bench.agent.consent().since_ms == to_ms(START) + 120_000
+    bench.clock.jump(1000 * DAY_MS)
+    bench.agent.tick()
+    assert bench.agent.consent().since_ms == to_ms(START) + 1000 * DAY_MS + 120_000
+
+
+def test_a_clock_that_is_corrected_by_less_than_a_minute_moves_no_yes(late: Bench) -> None:
+    since = late.agent.consent().since_ms
+    late.clock.jump(59_000)
+    late.agent.tick()
+    assert late.agent.consent().since_ms == since
+
+
+@pytest.mark.parametrize(("boot", "moved"), [("one", True), ("another", False), ("", False)])
+def test_a_yes_moves_after_a_restart_of_the_agent_and_not_after_one_of_the_box(
+    tmp_path: Path, boot: str, *, moved: bool
+) -> None:
+    clock = TwoClocks(START)
+    core = Core(tmp_path, tmp_path / "witness", clock, "one" if boot else "")
+    core.consent.follow(clock.now(), clock.monotonic())
+    core.consent.grant(notice_version(), Shown("test"), clock.now())
+    core.store.park()
+    core = Core(tmp_path, tmp_path / "witness", clock, boot)
+    clock.jump(DAY_MS)
+    core.consent.follow(clock.now(), clock.monotonic())
+    assert (core.consent.answer.since_ms == to_ms(START) + DAY_MS) == moved
+    assert moved or core.consent.answer.since_ms == to_ms(START)
+
+
+def test_a_moved_yes_that_the_disk_does_not_take_is_in_force_and_seen_again(
+    late: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise StoreError("full")
+
+    late.clock.jump(5 * DAY_MS)
+    with monkeypatch.context() as patch:
+        patch.setattr("box_agent.consent.Consent._record", full)
+        late.agent.tick()
+    assert late.agent.consent().since_ms == to_ms(START) + 4 * DAY_MS
+    late.agent.tick()
+    assert late.agent.consent().since_ms == to_ms(START) + 4 * DAY_MS
+
+
+def test_a_withdrawal_overwrites_what_it_destroys(bench: Bench) -> None:
+    bench.enrol()
+    bench.consent()
+    watch(bench)
+    bench.run_until(to_ms(W41.end(ZONE)) + 1000)
+    connection = bench.agent._store.connection()
+    tokens = [token for (token,) in connection.execute("SELECT token FROM outbox")]
+    assert tokens
+    bench.consent(granted=False)
+    path = Path(bench.agent._store.path)
+    held = b"".join(one.read_bytes() for one in path.parent.glob(f"{path.name}*"))
+    assert not any(token in held for token in tokens)

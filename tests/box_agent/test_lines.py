@@ -1,6 +1,8 @@
 import http.server
+import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from box_agent.lines import (
     problem_name,
 )
 from shared import directory
+from tests.deploy.certificates import Authority
 
 
 class Far(http.server.BaseHTTPRequestHandler):
@@ -128,3 +131,66 @@ def test_the_directory_s_limit_is_the_one_that_all_share() -> None:
 def test_nobody_there_is_a_line_that_is_down() -> None:
     with pytest.raises(LineDownError):
         HttpNamedLine("http://127.0.0.1:9", None).post("chain", b"{}")
+
+
+# --- an end that answers a byte at a time
+
+
+class Dripping(http.server.BaseHTTPRequestHandler):
+    """Answers for as long as somebody listens, in its header or in a body, whose length it says or not."""
+
+    def do_GET(self) -> None:
+        server: Any = self.server
+        self.wfile.write(b"HTTP/1.1 200 OK\r\n" + server.first)
+        try:
+            while not server.over.wait(0.05):
+                self.wfile.write(b"x")
+        except OSError:
+            server.cut.set()
+        self.close_connection = True
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(params=[b"X-Mark: ", b"Content-Length: 4096\r\n\r\n", b"Connection: close\r\n\r\n"])
+def dripping(request: pytest.FixtureRequest) -> Iterator[Any]:
+    server: Any = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Dripping)
+    server.first, server.over, server.cut = request.param, threading.Event(), threading.Event()
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.over.set()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.mark.parametrize("name", ["named", "anonymous"])
+def test_an_answer_that_drips_is_cut_when_its_time_is_over_and_is_none(
+    dripping: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "WHOLE_S", 0.5)
+    fetch: Callable[[], object] = {
+        "named": lambda: HttpNamedLine(url(dripping), None).get("catalogue"),
+        "anonymous": lambda: HttpAnonymousLine(url(dripping), None).get_directory("2026-W41"),
+    }[name]
+    with pytest.raises(LineDownError):
+        fetch()
+    assert dripping.cut.wait(10), "the connection is gone"
+
+
+def test_an_answer_that_drips_over_tls_is_cut_too(
+    dripping: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority = Authority("an authority")
+    context.load_cert_chain(*authority.issue(tmp_path, "headend", "127.0.0.1"))
+    dripping.socket = context.wrap_socket(dripping.socket, server_side=True)
+    monkeypatch.setattr(lines, "WHOLE_S", 0.5)
+    line = HttpNamedLine(
+        f"https://127.0.0.1:{dripping.server_port}", str(authority.write(tmp_path / "ca.pem"))
+    )
+    with pytest.raises(LineDownError):
+        line.get("catalogue")
+    assert dripping.cut.wait(10), "the connection is gone"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from box_agent.app import Agent
+from box_agent.app import ANONYMOUS_LINE, NAMED_LINE, Agent
 from box_agent.client import AgentClient
 from box_agent.core import Core
 from box_agent.front import MAX_LINE, Front
@@ -16,8 +16,9 @@ from box_agent.lines import LineDownError
 from box_agent.listener import Listener
 from box_agent.local_socket import perform
 from box_agent.service import Service
+from shared.clock import from_ms, to_ms
 from shared.notice_version import notice_version
-from tests.box_agent.fakes import Bench, offer, promotion, sign_catalogue
+from tests.box_agent.fakes import W41, YES, ZONE, Bench, offer, promotion, sign_catalogue
 
 EVIDENCE = {"pin_verified": True, "consent_immediate_supply": True, "confirmation_shown": True}
 PLAY = {"v": 1, "event": "play", "item": {"kind": "live", "genre": 67, "ref": "x"}, "rate": 1}
@@ -29,8 +30,8 @@ class Opened(Service):
     front: Front
 
 
-@pytest.fixture
-def service(bench: Bench) -> Opened:
+def opened(bench: Bench) -> Opened:
+    """The box's agent, started anew behind a front."""
     bench.agent.close()
     core = Core(bench.settings.state_dir, bench.settings.consent_witness(), bench.clock)
     front = Front(core)
@@ -43,6 +44,11 @@ def service(bench: Bench) -> Opened:
     front.open(lambda line: perform(found, line))
     found.front = front
     return found
+
+
+@pytest.fixture
+def service(bench: Bench) -> Opened:
+    return opened(bench)
 
 
 def answer(service: Opened, line: bytes) -> bytes:
@@ -208,6 +214,64 @@ def test_an_order_is_answered_while_the_headend_is_not(
     go_on.set()
     ticking.join()
     assert found["result"]["seq"] == 1
+
+
+@pytest.mark.parametrize("held", ["named", "anonymous"])
+def test_neither_end_can_hold_the_other_line_shut(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, held: str
+) -> None:
+    bench.enrol()
+    bench.consent()
+    bench.run_until(to_ms(W41.end(ZONE)) + 1000)
+    while not (moments := due_moments(bench.agent)):
+        bench.run_until(to_ms(bench.clock.now()) + 3_600_000)
+    bench.clock.advance_to(from_ms(max(to_ms(bench.clock.now()), moments[0])))
+    bench.agent.place_order("film-1", YES)
+    service = opened(bench)
+    reached, go_on = threading.Event(), threading.Event()
+    end, act, line, other = {
+        "named": (bench.headend, "post", NAMED_LINE, ANONYMOUS_LINE),
+        "anonymous": (bench.relay, "post_sealed", ANONYMOUS_LINE, NAMED_LINE),
+    }[held]
+
+    def hang(*_: object) -> None:
+        reached.set()
+        assert go_on.wait(20)
+        raise LineDownError("late")
+
+    monkeypatch.setattr(end, act, hang)
+    ticking = threading.Thread(target=service.tick, args=line)
+    ticking.start()
+    assert reached.wait(10)
+    before = len(bench.relay.fragments), len(bench.headend.chain)
+    beside = threading.Thread(target=service.tick, args=other)
+    beside.start()
+    beside.join(10)
+    after = len(bench.relay.fragments), len(bench.headend.chain)
+    go_on.set()
+    ticking.join()
+    assert after == ((before[0] + 1, before[1]) if held == "named" else (before[0], before[1] + 1))
+
+
+def due_moments(agent: Agent) -> list[int]:
+    rows = agent._store.connection().execute("SELECT due_ms FROM outbox ORDER BY due_ms")
+    return [due_ms for (due_ms,) in rows]
+
+
+def test_status_tells_nobody_what_is_sent_when(bench: Bench) -> None:
+    bench.enrol()
+    bench.consent()
+    service = opened(bench)
+    told = set()
+    for _ in range(60):
+        told.add(say(service, op="status")["result"]["next_due"])
+        due = service.next_due()
+        assert due is not None
+        bench.clock.advance_to(max(due, bench.clock.now()))
+        service.tick()
+    assert bench.relay.fragments
+    assert not told & {from_ms(at).isoformat() for at, _ in bench.relay.fragments + bench.relay.fetched}
+    assert "waiting" not in say(service, op="status")["result"]["anonymous"]
 
 
 def test_an_unexpected_failure_is_answered_and_tells_nothing(

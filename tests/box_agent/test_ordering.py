@@ -1,5 +1,6 @@
 import base64
 from datetime import timedelta
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -18,7 +19,7 @@ from box_agent.submission import BACKOFF_BASE_MS, BACKOFF_MOST_MS
 from box_agent.terms import OfferNotValidError, UnknownOfferError
 from shared.clock import to_ms
 from shared.named import MAX_ENVELOPES, MAX_SUBMISSION, Evidence, read_chained
-from tests.box_agent.fakes import YES, Bench, offer, sign_catalogue
+from tests.box_agent.fakes import START, YES, Bench, TwoClocks, offer, sign_catalogue
 
 
 @pytest.fixture
@@ -238,3 +239,23 @@ def test_a_power_cut_between_enrolment_and_its_plans_leaves_a_box_that_still_fet
     assert restarted.next_due() is not None
     restarted.tick()
     assert [one.offer for one in restarted.offers()]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_clock_that_was_ahead_keeps_nothing_from_being_sent(tmp_path: Path, *, restarts: bool) -> None:
+    bench = Bench(tmp_path, TwoClocks(START + timedelta(days=5 * 365)))
+    bench.enrol()
+    bench.headend.down = True
+    bench.agent.place_order("film-1", YES)
+    bench.agent.tick()
+    bench.headend.down = False
+    if restarts:
+        bench.agent.park()
+    bench.clock.jump(-5 * 365 * 86_400_000)
+    if restarts:
+        bench.start()
+    bench.agent.tick()
+    assert (len(bench.headend.chain), len(bench.headend.heartbeats)) == (1, 1)
+    due = bench.agent.next_due()
+    assert due is not None
+    assert due - bench.clock.now() <= timedelta(hours=bench.settings.heartbeat_hours)

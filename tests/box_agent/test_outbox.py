@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from box_agent.app import ANONYMOUS_LINE, NAMED_LINE, ORDERS
 from box_agent.events import Event, Item
 from box_agent.outbox import APART_MS, LATE_MS, MOST_TRIES
 from box_agent.sessions import viewing_sessions
@@ -12,7 +13,7 @@ from box_agent.store import ANONYMOUS_TABLES, ForbiddenTableError
 from shared.anonymous import INNER_REQUEST_SIZE, NONE_CELL
 from shared.clock import from_ms, to_ms
 from shared.register import profile
-from tests.box_agent.fakes import BOX, START, W41, YES, ZONE, Bench, sign_directory
+from tests.box_agent.fakes import BOX, START, W41, YES, ZONE, Bench, sign_directory, waiting
 
 END = to_ms(W41.end(ZONE))
 SIX_DAYS = 6 * 86_400_000
@@ -109,9 +110,10 @@ def test_what_an_order_sets_off_at_once_carries_no_fragment_along(week: Bench) -
     week.run_until(END)
     (due,) = week.agent._store.connection().execute("SELECT min(due_ms) FROM outbox").fetchone()
     week.clock.advance_to(from_ms(due))
-    week.agent.tick(named_only=True)
-    assert week.relay.fragments == []
-    week.agent.tick()
+    for paths in (ORDERS, NAMED_LINE):
+        week.agent.tick(*paths)
+        assert week.relay.fragments == []
+    week.agent.tick(*ANONYMOUS_LINE)
     assert len(week.relay.fragments) == 1
 
 
@@ -145,6 +147,42 @@ def test_moments_missed_by_more_than_an_hour_are_drawn_again(week: Bench) -> Non
     assert len(times) == 17
     assert len(set(times)) == 17
     assert max(times) - min(times) > 3_600_000
+
+
+def hours_before(end_ms: int, hours: float) -> int:
+    return end_ms - round(hours * 3_600_000)
+
+
+@pytest.mark.parametrize("back_ms", [hours_before(END + SIX_DAYS, 2), hours_before(CLOSES, 14)])
+def test_a_box_that_comes_back_late_sends_over_half_a_day_at_least(week: Bench, back_ms: int) -> None:
+    week.take("regional")
+    week.run_until(END)
+    week.clock.advance_to(from_ms(back_ms))
+    week.agent._store.connection().execute("UPDATE outbox SET due_ms = ?", (END + 1,))
+    week.agent._due["outbox"] = END + 1
+    week.run_until(CLOSES - 1)
+    times = [at for at, fragment in week.relay.fragments if fragment.week == W41]
+    assert len(times) == len(set(times)) == 17
+    assert max(times) - min(times) > 6 * 3_600_000
+
+
+@pytest.mark.parametrize("hours", [0.9, 1.1, 5, 12.9])
+def test_what_could_only_be_sent_together_is_not_sent(week: Bench, hours: float) -> None:
+    week.take("regional")
+    week.run_until(END)
+    week.clock.advance_to(from_ms(hours_before(CLOSES, hours)))
+    week.agent._store.connection().execute("UPDATE outbox SET due_ms = ?", (END + 1,))
+    week.agent._due["outbox"] = END + 1
+    week.run_until(CLOSES - 1)
+    assert [fragment for _, fragment in week.relay.fragments if fragment.week == W41] == []
+    assert waiting(week.agent) == 0
+
+
+def test_a_week_that_ended_while_the_box_was_off_is_not_rolled_up_into_its_last_hours(week: Bench) -> None:
+    week.run_until(END - 1)
+    week.clock.advance_to(from_ms(hours_before(CLOSES, 3)))
+    week.agent.tick()
+    assert (count(week, "events"), waiting(week.agent)) == (0, 0)
 
 
 def test_a_box_that_was_off_for_longer_is_absent(week: Bench) -> None:
@@ -253,8 +291,8 @@ def test_the_anonymous_path_touches_no_table_of_the_named_one(week: Bench) -> No
     week.run_until(END - 1)
     outbox = week.agent._open().outbox
     week.agent._store.connection().set_authorizer(deny)
-    for hour in range(24 * 7):
-        week.clock.advance_to(from_ms(END) + timedelta(hours=hour))
+    for step in range(24 * 7 * 15):
+        week.clock.advance_to(from_ms(END) + timedelta(minutes=4 * step))
         outbox.run(week.clock.now())
     assert len(week.relay.fragments) == 3
     week.agent._store.connection().set_authorizer(None)

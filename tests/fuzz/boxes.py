@@ -10,43 +10,26 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from random import Random
 
 from shared.notice import notice_version
-from tests.box_agent.fakes import START, Bench, FakeRelay, offer, promotion, settings, sign_catalogue
+from tests.box_agent.fakes import (
+    START,
+    Bench,
+    FakeRelay,
+    TwoClocks,
+    offer,
+    promotion,
+    settings,
+    sign_catalogue,
+)
 from tests.fuzz.door import STORE_NAME, Door
 
 STARTS = ("consenting", "enrolled", "fresh")
 """How far a box has come; the first is taken where none is said."""
 Tables = dict[str, list[tuple[object, ...]]]
-
-
-class TwoClocks:
-    """A wall clock that can be set, and a monotonic one that only goes on."""
-
-    def __init__(self, start: datetime) -> None:
-        self._wall = start
-        self._ran = timedelta(0)
-
-    def now(self) -> datetime:
-        """See `shared.clock.Clock`."""
-        return self._wall
-
-    def monotonic(self) -> float:
-        """Likewise."""
-        return self._ran.total_seconds()
-
-    def wait(self, milliseconds: int) -> None:
-        """Let time pass."""
-        self._ran += timedelta(milliseconds=milliseconds)
-        self._wall += timedelta(milliseconds=milliseconds)
-
-    def jump(self, milliseconds: int) -> None:
-        """Set the wall clock by so much."""
-        self._wall += timedelta(milliseconds=milliseconds)
 
 
 class FuzzBox:

@@ -24,7 +24,7 @@ from shared.named import Acknowledgement, TokenGrant
 from shared.ohttp import Gateway
 from shared.register import profile
 from shared.tokens import TOKEN_TYPE
-from tests.box_agent.fakes import ISSUER, OHTTP, START, W41, ZONE, Bench, sign_directory, signer
+from tests.box_agent.fakes import ISSUER, OHTTP, START, W41, ZONE, Bench, sign_directory, signer, waiting
 from tests.linkage.reading import grant, read_ask
 
 pytestmark = pytest.mark.promise
@@ -274,7 +274,7 @@ def test_the_token_s_challenge_is_the_box_s_own(box):
 
 def test_withheld_answers_provoke_three_more_tries_sealed_afresh_hours_apart(box):
     due = END
-    while not box.agent.status()["anonymous"]["waiting"]:
+    while not waiting(box.agent):
         due += HOUR
         box.run_until(due)
     box.relay.sealed.clear()

@@ -8,7 +8,7 @@ from box_agent.events import read_event
 from shared.clock import to_ms
 from shared.genres import GENRES
 from shared.weeks import Week
-from tests.box_agent.fakes import START, ZONE, Bench
+from tests.box_agent.fakes import START, ZONE, Bench, waiting
 
 pytestmark = pytest.mark.promise
 
@@ -36,7 +36,7 @@ def test_a_box_that_consents_does_send_so_that_silence_means_something(tmp_path)
 def test_withdrawing_silences_the_line_at_once_and_for_good(tmp_path):
     bench = enrolled(tmp_path)
     bench.consent()
-    while not bench.agent.status()["anonymous"]["waiting"]:
+    while not waiting(bench.agent):
         assert bench.clock.now() < START + timedelta(days=30), "something comes to be sent"
         live(bench, days=1)
     bench.consent(granted=False)

@@ -20,7 +20,7 @@ from box_agent.lines import Answer, HttpAnonymousLine, LineDownError
 from shared.clock import from_ms, to_ms
 from shared.genres import GENRES
 from shared.notice_version import notice_version
-from tests.box_agent.fakes import START, ZONE, Bench
+from tests.box_agent.fakes import START, ZONE, Bench, waiting
 
 pytestmark = pytest.mark.promise
 
@@ -133,7 +133,7 @@ class Home:
         self.bench.start()
 
     def until_something_waits(self):
-        while not self.bench.agent.status()["anonymous"]["waiting"]:
+        while not waiting(self.bench.agent):
             assert self.bench.clock.now() < START + timedelta(days=30)
             self.pass_days(1)
 

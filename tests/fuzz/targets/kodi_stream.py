@@ -11,6 +11,7 @@ event is of the form that docs/box.md gives, and what is waited for stays bounde
 
 import json
 from contextlib import suppress
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -196,11 +197,11 @@ class _Watch:
         self._waited_ms += span_ms
         until = self._now() + span_ms
         while (due := self._player.due_ms()) <= until:
-            self._box.clock.wait(max(1, due - self._now()))
+            self._box.clock.advance(timedelta(milliseconds=max(1, due - self._now())))
             if self._now() >= until:
                 break
             self._turn()
-        self._box.clock.wait(max(0, until - self._now()))
+        self._box.clock.advance(timedelta(milliseconds=max(0, until - self._now())))
 
     def _hear(self, raw: bytes) -> None:
         for at in range(0, len(raw), self._chunk):

@@ -9,6 +9,7 @@ set within the millisecond of an event.
 """
 
 import json
+from datetime import timedelta
 from itertools import pairwise
 from random import Random
 from typing import Any
@@ -105,13 +106,13 @@ class _Talk:
         if word not in {b"@wait", b"@jump"} or not number.removeprefix(b"-").isdigit():
             return
         if word == b"@jump":
-            self._box.clock.wait(1)
+            self._box.clock.advance(timedelta(milliseconds=1))
             self._box.clock.jump(max(-(10**11), min(10**11, int(number))))
             self._jumps += 1
             return
         wait = max(0, min(int(number), MOST_WAIT_MS - self._waited_ms))
         self._waited_ms += wait
-        self._box.clock.wait(wait)
+        self._box.clock.advance(timedelta(milliseconds=wait))
 
     def _say(self, line: bytes) -> None:
         before = self._tables()
