@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from headend.billing.laws import COUNTRIES
 from headend.billing.refusals import UnknownCodeError
-from headend.billing.rows import Account, Alarm, Box, NotFoundError
+from headend.billing.rows import Account, Alarm, Box, NotFoundError, new_box_id
 from headend.billing.store import BillingStore, BillingTx
 from headend.kit.http import MalformedError
 from shared import dsse
 from shared.errors import StbError
-from shared.named import AccountId, BoxId, Enrol, Enrolled, read
+from shared.named import AccountId, Enrol, Enrolled, read
 
 CODE_DAYS = 30
 _DAY_MS = 86_400_000
@@ -186,7 +186,7 @@ def _enrol(tx: BillingTx, message: Enrol, now_ms: int, random_bytes: Callable[[i
         )
     else:
         _look_at_serial(tx, message.serial, account, now_ms)
-        name = BoxId("bx" + random_bytes(8).hex())
+        name = new_box_id(random_bytes)
         box = Box(name, message.serial, message.public_key, account, 1, now_ms)
     tx.put_box(box)
     tx.use_code(digest, message.public_key, box.box)
