@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from headend.billing.laws import COUNTRIES, law_of
 from headend.billing.store import BillingTx
 from shared import dsse
 from shared.errors import StbError
@@ -145,13 +146,19 @@ def publish_catalogue(
     """Sign and store the offers and promotions as the catalogue's next version; gives version and envelope.
 
     Raises:
-        BadCatalogueError: a version stands already with other terms.
+        BadCatalogueError: a version stands already with other terms, or no country's bills are in a currency.
     """
     named: list[Offer | Promotion] = [*offers, *(promotions or [])]
+    currencies = {law_of(tx, country, now_ms).currency for country in COUNTRIES}
     faults = [
         f"{_name(one)}: version {one.version} stands already with other terms"
         for one in named
         if _stored(tx, one) not in (None, one)
+    ]
+    faults += [
+        f"{_name(one)}: no bills are in {one.currency}; there are {', '.join(sorted(currencies))}"
+        for one in named
+        if one.currency not in currencies
     ]
     if faults:
         raise BadCatalogueError("\n".join(faults))

@@ -10,7 +10,7 @@ from headend.billing.rows import NotFoundError
 from headend.kit.http import MalformedError
 from shared.named import encode
 from tests import engines
-from tests.builders import CATALOGUE_KEY, DAY, NOW_MS, SigningBox, offer
+from tests.builders import CATALOGUE_KEY, DAY, NOW_MS, SigningBox, offer, promotion
 
 HEADER = "account,postal_area,zone,country,language\n"
 
@@ -117,3 +117,10 @@ def test_an_offers_version_cannot_be_published_again_with_other_terms(store):
         lambda tx: publish_catalogue(tx, [offer(version=2, price_cents=1)], CATALOGUE_KEY, NOW_MS)
     )
     assert version == 2
+
+
+def test_an_offer_or_promotion_in_a_currency_that_no_countrys_bills_are_in_is_not_published(store):
+    abroad, off = offer("abroad", currency="GBP"), promotion(currency="USD")
+    with pytest.raises(BadCatalogueError, match=r"abroad: .* GBP.*\n.*autumn: .* USD"):
+        store.write(lambda tx: publish_catalogue(tx, [abroad], CATALOGUE_KEY, NOW_MS, [off]))
+    assert store.read().catalogue_version() == 1
