@@ -137,7 +137,7 @@ def _objection(tx: BillingTx, row: OrderRow, order: Order, named: Named) -> Reas
         offer=named.offer,
         promotion=named.promotion,
         uses=tx.promotion_uses(account.account, order.promotion) if order.promotion else 0,
-        vat_rates=law.rates_on(row.effective_ms),
+        vat_rates=law.rates_on(row.effective_ms, ZoneInfo(account.zone)),
         currency=law.currency,
     )
     return objection(order, terms, row.effective_ms)
