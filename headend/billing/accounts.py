@@ -35,10 +35,15 @@ def check_account(account: Account) -> Account:
     """Refuse what could not be billed.
 
     Raises:
-        BadAccountError: an empty or overlong id, an unknown zone, country or language.
+        BadAccountError: an empty or overlong id, a text that cannot be printed, an unknown zone, country or
+            language.
     """
     if not 1 <= len(account.account) <= 64:  # noqa: PLR2004 (as in shared.named.Name)
         raise BadAccountError("an account id has 1 to 64 characters")
+    if not account.account.isprintable() or account.account != account.account.strip():
+        raise BadAccountError(f"account id {account.account!r} must be printable, without spaces around it")
+    if not account.postal_area.isprintable():
+        raise BadAccountError(f"postal area {account.postal_area!r} must be printable")
     if account.zone not in available_timezones():
         raise BadAccountError(f"unknown zone {account.zone!r}")
     if account.country not in COUNTRIES:

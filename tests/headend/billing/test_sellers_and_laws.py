@@ -31,6 +31,8 @@ def put(store, seller, at=NOW_MS):
         {"vat_number": "BE0123456789"},
         {"vat_number": "NL1"},
         {"name": ""},
+        {"name": "  "},
+        {"postcode": "1011\x0b"},
         {"street": "x" * 101},
         {"city": "a\nb"},
     ],
