@@ -38,6 +38,7 @@ class Law(Struct, frozen=True, forbid_unknown_fields=True):
     """One country's terms.
 
     `dispute_days` run from the bill, `decide_days` from the dispute, `tax_years` from the end of its year.
+    Days are those of the calendar where the account is, see headend.billing.deadlines.
     """
 
     currency: Currency
