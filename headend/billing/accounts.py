@@ -9,15 +9,15 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from headend.billing.laws import COUNTRIES
 from headend.billing.refusals import UnknownCodeError
-from headend.billing.rows import Account, Alarm, Box, NotFoundError
+from headend.billing.rows import Account, Alarm, Box, NotFoundError, new_box_id
 from headend.billing.store import BillingStore, BillingTx
 from headend.kit.http import MalformedError
 from shared import dsse
 from shared.errors import StbError
-from shared.named import AccountId, BoxId, Enrol, Enrolled, read
+from shared.named import AccountId, Enrol, Enrolled, read
 
 CODE_DAYS = 30
-_DAY_MS = 86_400_000
+_CODE_MS = CODE_DAYS * 86_400_000
 LANGUAGES = ("nl", "fr", "en")
 COLUMNS = ("account", "postal_area", "zone", "country", "language")
 
@@ -35,10 +35,15 @@ def check_account(account: Account) -> Account:
     """Refuse what could not be billed.
 
     Raises:
-        BadAccountError: an empty or overlong id, an unknown zone, country or language.
+        BadAccountError: an empty or overlong id, a text that cannot be printed, an unknown zone, country or
+            language.
     """
     if not 1 <= len(account.account) <= 64:  # noqa: PLR2004 (as in shared.named.Name)
         raise BadAccountError("an account id has 1 to 64 characters")
+    if not account.account.isprintable() or account.account != account.account.strip():
+        raise BadAccountError(f"account id {account.account!r} must be printable, without spaces around it")
+    if not account.postal_area.isprintable():
+        raise BadAccountError(f"postal area {account.postal_area!r} must be printable")
     if account.zone not in available_timezones():
         raise BadAccountError(f"unknown zone {account.zone!r}")
     if account.country not in COUNTRIES:
@@ -93,7 +98,8 @@ def add_code(
 ) -> str:
     """Make a one-time enrolment code for an account, or to give a box of it a new key and epoch.
 
-    A box that was released may be renewed for any account: it was resold. Only the code's hash is stored.
+    A box that was released may be renewed for any account: it was resold. The code ends when the box's
+    binding changes. Only the code's hash is stored.
 
     Raises:
         NotFoundError: no such account, or no such box in it.
@@ -102,12 +108,20 @@ def add_code(
     if box is not None and not _may_renew(tx.box(box), account):
         raise NotFoundError(f"account {account!r} has no box {box!r}; release it first if it was resold")
     code = random_bytes(10).hex().upper()
-    tx.add_code(code_hash(code), account, box, now_ms + CODE_DAYS * _DAY_MS)
+    # However the clock was set, a code is of no earlier moment than the binding that it was made under.
+    made_ms = now_ms if box is None else max(now_ms, _bound_since(tx, box))
+    tx.add_code(code_hash(code), account, box, made_ms + _CODE_MS)
     return code
 
 
 def _may_renew(box: Box, account: str) -> bool:
     return box.account == account or box.released_ms is not None
+
+
+def _bound_since(tx: BillingTx, box: str) -> int:
+    """When a box's binding changed last: to another account, or to none."""
+    from_ms, _ = tx.bindings(box)[-1]
+    return from_ms
 
 
 def move_box(tx: BillingTx, box: str, account: str, who: str, now_ms: int) -> None:
@@ -146,12 +160,13 @@ def enrol(
 ) -> Enrolled:
     """Enrol the box that signed this with the key that it brings.
 
-    1. It is signed by that key. 2. The code is known and not expired. 3. Unused, or used by this key:
-    asking again gives the same answer.
+    1. It is signed by that key. 2. The code is known. 3. Unused, or used by this key: asking again gives the
+    same answer. 4. If unused it has not expired, and the box that it was made for, if any, is bound as it
+    was then.
 
     Raises:
         MalformedError: no envelope, another form, or not signed by the key that it brings.
-        UnknownCodeError: the code is unknown, expired or used by another key.
+        UnknownCodeError: the code is unknown, expired, ended or used by another key.
     """
     message = _read_enrol(envelope)
     return store.write(lambda tx: _enrol(tx, message, now_ms, random_bytes))
@@ -181,12 +196,14 @@ def _enrol(tx: BillingTx, message: Enrol, now_ms: int, random_bytes: Callable[[i
         raise UnknownCodeError("expired")
     if renewed is not None:
         old = tx.box(renewed)
+        if not _may_renew(old, account) or expires_ms - _CODE_MS < _bound_since(tx, renewed):
+            raise UnknownCodeError("its box has been bound elsewhere since")
         box = replace(
             old, public_key=message.public_key, account=account, epoch=old.epoch + 1, enrolled_ms=now_ms
         )
     else:
         _look_at_serial(tx, message.serial, account, now_ms)
-        name = BoxId("bx" + random_bytes(8).hex())
+        name = new_box_id(random_bytes)
         box = Box(name, message.serial, message.public_key, account, 1, now_ms)
     tx.put_box(box)
     tx.use_code(digest, message.public_key, box.box)

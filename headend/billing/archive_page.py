@@ -240,7 +240,7 @@ class _Sections:
                 Cell(str(row["order_ref"]), str(row["number"])),
                 Cell(str(row["why"])),
                 Cell(self._words.disputes[str(row["state"])]),
-                Cell(self._day(row["deadline_ms"])),
+                Cell(self._day(_whole(row["deadline_ms"]) - 1)),
                 Cell(
                     "" if row["decided_ms"] is None else self._day(row["decided_ms"]), str(row["note"] or "")
                 ),

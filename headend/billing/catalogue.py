@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from headend.billing.documents.document import UNPRINTABLE
+from headend.billing.laws import COUNTRIES, law_of
 from headend.billing.store import BillingTx
 from shared import dsse
 from shared.errors import StbError
@@ -25,6 +27,7 @@ _NUMBERS = (
     "credit_cents",
     "per_account",
 )
+_ODD_TEXT = "id and title hold only what can be printed"
 T = TypeVar("T", Offer, Promotion)
 
 
@@ -99,10 +102,11 @@ def check_offer(offer: Offer) -> Offer:
     """What the form alone cannot say.
 
     Raises:
-        BadCatalogueError: an unlisted genre, an end before the start, a subscription play with a price, or
-            a rental without a window.
+        BadCatalogueError: an unlisted genre, an end before the start, a subscription play with a price, a
+            rental without a window, or a text that cannot be printed.
     """
     faults = (
+        (UNPRINTABLE.search(offer.offer + offer.title) is not None, _ODD_TEXT),
         (offer.genre is not None and offer.genre not in ORDERED_GENRES, f"unlisted genre {offer.genre}"),
         (
             offer.valid_to_ms is not None and offer.valid_to_ms <= offer.valid_from_ms,
@@ -126,8 +130,10 @@ def check_promotion(promotion: Promotion) -> Promotion:
     """What the form alone cannot say.
 
     Raises:
-        BadCatalogueError: an end before the start, or a kind twice.
+        BadCatalogueError: an end before the start, a kind twice, or a text that cannot be printed.
     """
+    if UNPRINTABLE.search(promotion.promotion):
+        raise BadCatalogueError(f"{promotion.promotion!r}: {_ODD_TEXT}")
     if promotion.valid_to_ms <= promotion.valid_from_ms:
         raise BadCatalogueError(f"{promotion.promotion}: valid_to_ms must lie after valid_from_ms")
     if len(set(promotion.kinds)) != len(promotion.kinds):
@@ -145,13 +151,19 @@ def publish_catalogue(
     """Sign and store the offers and promotions as the catalogue's next version; gives version and envelope.
 
     Raises:
-        BadCatalogueError: a version stands already with other terms.
+        BadCatalogueError: a version stands already with other terms, or no country's bills are in a currency.
     """
     named: list[Offer | Promotion] = [*offers, *(promotions or [])]
+    currencies = {law_of(tx, country, now_ms).currency for country in COUNTRIES}
     faults = [
         f"{_name(one)}: version {one.version} stands already with other terms"
         for one in named
         if _stored(tx, one) not in (None, one)
+    ]
+    faults += [
+        f"{_name(one)}: no bills are in {one.currency}; there are {', '.join(sorted(currencies))}"
+        for one in named
+        if one.currency not in currencies
     ]
     if faults:
         raise BadCatalogueError("\n".join(faults))

@@ -132,11 +132,13 @@ def _objection(tx: BillingTx, row: OrderRow, order: Order, named: Named) -> Reas
     account = named.account
     if account is None:
         return Reason.UNBOUND
+    law = law_of(tx, account.country, row.effective_ms)
     terms = Terms(
         offer=named.offer,
         promotion=named.promotion,
         uses=tx.promotion_uses(account.account, order.promotion) if order.promotion else 0,
-        vat_rates=law_of(tx, account.country, row.effective_ms).rates_on(row.effective_ms),
+        vat_rates=law.rates_on(row.effective_ms, ZoneInfo(account.zone)),
+        currency=law.currency,
     )
     return objection(order, terms, row.effective_ms)
 

@@ -3,8 +3,11 @@
 open → upheld (with a credit note) or dismissed. While one is open, the order's title and evidence are kept.
 """
 
+from zoneinfo import ZoneInfo
+
 from headend.billing import credits as corrections
-from headend.billing.laws import DAY_MS, law_of
+from headend.billing.deadlines import days_later
+from headend.billing.laws import law_of
 from headend.billing.rows import Dispute, DisputeState, Invoice, NotFoundError
 from headend.billing.store import BillingTx
 from shared.errors import StbError
@@ -53,7 +56,7 @@ def draft_dispute(tx: BillingTx, number: str, order_ref: str, why: str, now_ms: 
         order_ref=order_ref,
         why=why,
         opened_ms=now_ms,
-        deadline_ms=now_ms + law.decide_days * DAY_MS,
+        deadline_ms=days_later(now_ms, law.decide_days, ZoneInfo(invoice.zone)),
         state=DisputeState.OPEN,
         decided_ms=None,
         note=None,
@@ -61,8 +64,9 @@ def draft_dispute(tx: BillingTx, number: str, order_ref: str, why: str, now_ms: 
 
 
 def disputable_until(tx: BillingTx, invoice: Invoice) -> int:
-    """Until when a bill can be disputed (Unix milliseconds)."""
-    return invoice.issued_ms + law_of(tx, invoice.country, invoice.issued_ms).dispute_days * DAY_MS
+    """Until when a bill can be disputed (Unix milliseconds; exclusive): the end of a day of its account."""
+    days = law_of(tx, invoice.country, invoice.issued_ms).dispute_days
+    return days_later(invoice.issued_ms, days, ZoneInfo(invoice.zone))
 
 
 def _open(tx: BillingTx, invoice: Invoice) -> list[Dispute]:

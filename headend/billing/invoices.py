@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from headend.billing import ledger
 from headend.billing.documents.document import InvoiceLine
+from headend.billing.laws import law_of
 from headend.billing.rating import shown_text
 from headend.billing.rows import Account, Alarm, Invoice, OrderRow
 from headend.billing.store import BillingStore, BillingTx
@@ -18,10 +19,6 @@ from shared.weeks import Month
 SERIES = "INV"
 AT_A_TIME = 100
 """Accounts that are billed in one transaction."""
-
-
-class MixedCurrencyError(StbError):
-    """One bill holds orders of several currencies; each account has one."""
 
 
 def vat_groups(lines: tuple[InvoiceLine, ...]) -> list[VatGroup]:
@@ -75,19 +72,19 @@ def _shown(tx: BillingTx, line: InvoiceLine) -> InvoiceLine:
 def raise_invoice(tx: BillingTx, account: Account, month: Month, now_ms: int) -> Invoice | None:
     """Bill what an account ordered up to the end of `month` and was not billed for; None if that is nothing.
 
-    Nothing either while the month is not over in the account's zone. Taken in one transaction: the number,
-    the bill, its ledger entry and the orders' new state.
-
-    Raises:
-        MixedCurrencyError: the orders are not all of one currency.
+    Nothing either while the month is not over in the account's zone. A bill is in one currency: what is in
+    another waits, with an alarm. Taken in one transaction: the number, the bill, its ledger entry and the
+    orders' new state.
     """
     zone = ZoneInfo(account.zone)
     end_ms = to_ms(month.end(zone))
-    orders = tx.due_orders(account.account, end_ms) if now_ms >= end_ms else []
+    due = tx.due_orders(account.account, end_ms) if now_ms >= end_ms else []
+    currency = _currency_of(tx, account, due)
+    orders = [order for order in due if order.currency == currency]
+    for other in sorted({order.currency for order in due} - {currency}):
+        tx.raise_alarm(Alarm("not-billed", "", account.account, f"{month}: orders in {other}", now_ms), None)
     if not orders:
         return None
-    if len({order.currency for order in orders}) > 1:
-        raise MixedCurrencyError(account.account)
     lines = tuple(line for order in orders for line in lines_of(order, month))
     groups = tuple(vat_groups(lines))
     year = from_ms(now_ms).astimezone(zone).year
@@ -113,6 +110,19 @@ def raise_invoice(tx: BillingTx, account: Account, month: Month, now_ms: int) ->
     tx.post(_draft(invoice))
     tx.mark_billed(orders, invoice.number)
     return invoice
+
+
+def _currency_of(tx: BillingTx, account: Account, due: list[OrderRow]) -> str | None:
+    """The currency of the first order in the one that the law had when it was placed; None if there is none.
+
+    So, when a country takes another currency, what was ordered in the old one is billed first.
+    """
+    held = (
+        order.currency
+        for order in due
+        if order.currency == law_of(tx, account.country, order.effective_ms).currency
+    )
+    return next(held, None)
 
 
 def _draft(invoice: Invoice) -> ledger.Draft:

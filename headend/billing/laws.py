@@ -10,6 +10,7 @@ from datetime import date
 from functools import cache
 from importlib.resources import files
 from typing import Annotated, Any, Protocol
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta, Struct
@@ -37,6 +38,7 @@ class Law(Struct, frozen=True, forbid_unknown_fields=True):
     """One country's terms.
 
     `dispute_days` run from the bill, `decide_days` from the dispute, `tax_years` from the end of its year.
+    Days are those of the calendar where the account is, see headend.billing.deadlines.
     """
 
     currency: Currency
@@ -45,9 +47,9 @@ class Law(Struct, frozen=True, forbid_unknown_fields=True):
     tax_years: Annotated[int, Meta(ge=1, le=30)]
     vat_rates: Annotated[list[Rates], Meta(min_length=1)]
 
-    def rates_on(self, at_ms: int) -> frozenset[int]:
-        """The rates in force at an instant, in basis points; none before the first."""
-        day = from_ms(at_ms).date()
+    def rates_on(self, at_ms: int, zone: ZoneInfo) -> frozenset[int]:
+        """The rates in force on an instant's day in a zone, in basis points; none before the first."""
+        day = from_ms(at_ms).astimezone(zone).date()
         held = [rates for rates in self.vat_rates if rates.since <= day]
         return frozenset(max(held, key=lambda rates: rates.since).bp) if held else frozenset()
 

@@ -5,7 +5,9 @@ suspended. Identity is (box, epoch, seq), for ever.
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from headend.billing.charging import note_delivery, rate, unreadable
 from headend.billing.rating import TimeBounds
@@ -18,9 +20,10 @@ from headend.billing.refusals import (
     UnknownEpochError,
     WrongSignatureError,
 )
-from headend.billing.rows import Alarm, Box, Link, NotFoundError
+from headend.billing.rows import Alarm, Box, Link, NotFoundError, is_box_id
 from headend.billing.store import BillingStore, BillingTx
 from headend.kit.http import MalformedError, RefusedError
+from headend.kit.storage import own_outcome
 from shared import dsse
 from shared.named import (
     Acknowledgement,
@@ -33,6 +36,9 @@ from shared.named import (
     read_chained,
     read_head,
 )
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 @dataclass(frozen=True)
@@ -64,8 +70,8 @@ Keys = dict[str, tuple[Box, dsse.PublicKey]]
 def authenticate(tx: BillingTx, envelope: bytes, keys: Keys | None = None) -> tuple[Box, bytes]:
     """Verify an envelope of the named line against the box that its key id names.
 
-    1. It is an envelope. 2. The box is enrolled. 3. The signature is that box's. `keys` is looked into first,
-    and keeps what was looked up.
+    1. It is an envelope. 2. The box is enrolled; what has not the form of a box's id is never asked for.
+    3. The signature is that box's. `keys` is looked into first, and keeps what was looked up.
 
     Raises:
         MalformedError: it is no envelope.
@@ -87,6 +93,9 @@ def authenticate(tx: BillingTx, envelope: bytes, keys: Keys | None = None) -> tu
 def _key_of(tx: BillingTx, name: str, keys: Keys) -> tuple[Box, dsse.PublicKey]:
     known = keys.get(name)
     if known is None:
+        # Nobody has vouched for it yet, and a database may not even take it: U+0000, or far too long.
+        if not is_box_id(name):
+            raise UnknownBoxError("no box's id")
         box = tx.box(name)
         known = keys[name] = box, dsse.public_from_text(box.public_key)
     return known
@@ -130,36 +139,36 @@ def take_group(
     If the transaction fails, each is taken by itself, so that a failure stays with the one that it is of.
 
     Raises:
-        StorageError: the database failed on the only one there was.
+        StorageError: the database is away.
     """
     look = store.read()
-    read = [_read_submission(look, envelopes) for envelopes in submissions]
-    whole = [one for one in read if not isinstance(one, RefusedError)]
-    outcomes = iter(_commit(store, whole, now_ms))
-    return [one if isinstance(one, RefusedError) else next(outcomes) for one in read]
+    read = [own_outcome(_read_submission, look, envelopes) for envelopes in submissions]
+    whole = [one for one in read if not isinstance(one, Exception)]
+    outcomes = iter(commit_group(store, whole, lambda tx, signed: _take_all(tx, signed, now_ms)))
+    return [one if isinstance(one, Exception) else next(outcomes) for one in read]
 
 
-def _read_submission(look: BillingTx, envelopes: list[bytes]) -> list[Signed] | RefusedError:
-    try:
-        keys: Keys = {}
-        signed = [read_signed(look, envelope, keys) for envelope in envelopes]
-        first = signed[0].head
-        if any((one.head.box, one.head.epoch) != (first.box, first.epoch) for one in signed):
-            raise BoxMismatchError("one submission is one box's and one epoch's")
-    except RefusedError as refusal:
-        return refusal
+def _read_submission(look: BillingTx, envelopes: list[bytes]) -> list[Signed]:
+    keys: Keys = {}
+    signed = [read_signed(look, envelope, keys) for envelope in envelopes]
+    first = signed[0].head
+    if any((one.head.box, one.head.epoch) != (first.box, first.epoch) for one in signed):
+        raise BoxMismatchError("one submission is one box's and one epoch's")
     return signed
 
 
-def _commit(store: BillingStore, read: list[list[Signed]], now_ms: int) -> list[Acknowledgement | Exception]:
-    if not read:
+def commit_group(
+    store: BillingStore, items: list[A], take_one: Callable[[BillingTx, A], B | Exception]
+) -> list[B | Exception]:
+    """Take items in one transaction; if it fails each by itself, so that a failure stays with its own."""
+    if not items:
         return []
     try:
-        return store.write_beside(lambda tx: [_take_all(tx, signed, now_ms) for signed in read])
+        return store.write_beside(lambda tx: [take_one(tx, item) for item in items])
     except Exception as error:  # noqa: BLE001 (whatever it is, it is told to the one whose it is)
-        if len(read) == 1:
+        if len(items) == 1:
             return [error]
-    return [outcome for signed in read for outcome in _commit(store, [signed], now_ms)]
+    return [outcome for item in items for outcome in commit_group(store, [item], take_one)]
 
 
 def _take_all(tx: BillingTx, signed: list[Signed], now_ms: int) -> Acknowledgement | Exception:

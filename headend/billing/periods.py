@@ -1,7 +1,7 @@
 """Periods: how long title detail and books stay, and why. Two clocks, both set by the country's law.
 
 1. Title detail: the signed bytes of an order and its deliveries, its annex, an alarm's evidence. It goes
-   `dispute_days` after the order's bill was issued; of an order on no bill, after it was received. It stays
+   with the last of the `dispute_days` after its bill; of an order on no bill, after it was received. It stays
    while the order waits or is not billed yet, while a dispute about it is open, and, of the annex, while its
    window is open: else a title would be charged again. Hashes stay, so that every proof stays valid.
 2. The tax period: `tax_years` after the end of the calendar year. Then the books lose what names a
@@ -12,8 +12,10 @@ from collections.abc import Container
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from headend.billing.deadlines import days_later
+from headend.billing.disputes import disputable_until
 from headend.billing.forgetting import Evidence
-from headend.billing.laws import COUNTRIES, DAY_MS, law_of
+from headend.billing.laws import COUNTRIES, law_of
 from headend.billing.orders import readable
 from headend.billing.rating import FOREVER_MS
 from headend.billing.rows import AnnexRow, DisputeState, Link, OrderRow, OrderState
@@ -65,14 +67,16 @@ def dispute_end(tx: BillingTx, order: OrderRow) -> int:
     """When an order can be disputed no more, in Unix milliseconds."""
     bill = None if order.invoice is None else tx.invoice(order.invoice)
     if bill is not None:
-        return bill.issued_ms + law_of(tx, bill.country, bill.issued_ms).dispute_days * DAY_MS
-    return order.received_ms + _dispute_days(tx, order.account, order.received_ms) * DAY_MS
+        return disputable_until(tx, bill)
+    return _period_end(tx, order.account, order.received_ms)
 
 
-def _dispute_days(tx: BillingTx, account: str | None, at_ms: int) -> int:
-    """The days of an account's country at an instant; of nobody's, the longest of all countries."""
-    countries = COUNTRIES if account is None else (tx.account(account).country,)
-    return max(law_of(tx, country, at_ms).dispute_days for country in countries)
+def _period_end(tx: BillingTx, name: str | None, at_ms: int) -> int:
+    """The end of the dispute period that an instant begins for an account; of nobody, the longest, in UTC."""
+    account = None if name is None else tx.account(name)
+    countries = COUNTRIES if account is None else (account.country,)
+    days = max(law_of(tx, country, at_ms).dispute_days for country in countries)
+    return days_later(at_ms, days, ZoneInfo("UTC" if account is None else account.zone))
 
 
 def fewest_days(tx: BillingTx) -> int:
@@ -100,7 +104,7 @@ def message_end(tx: BillingTx, link: Link, open_disputes: Container[str]) -> int
     order = _order_of(tx, link)
     if order is None:
         account = tx.bound_account(link.box, link.received_ms)
-        return link.received_ms + _dispute_days(tx, account, link.received_ms) * DAY_MS
+        return _period_end(tx, account, link.received_ms)
     return hold_on(order, open_disputes) or dispute_end(tx, order)
 
 
@@ -111,7 +115,7 @@ def evidence_account(tx: BillingTx, alarm: Evidence) -> str | None:
 
 def evidence_end(tx: BillingTx, alarm: Evidence) -> int:
     """When an alarm's evidence goes, in Unix milliseconds."""
-    return alarm.raised_ms + _dispute_days(tx, evidence_account(tx, alarm), alarm.raised_ms) * DAY_MS
+    return _period_end(tx, evidence_account(tx, alarm), alarm.raised_ms)
 
 
 # --- the second clock: the tax period

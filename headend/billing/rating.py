@@ -67,6 +67,7 @@ class Terms:
     promotion: Promotion | None
     uses: int
     vat_rates: frozenset[int]
+    currency: str
 
 
 def objection(order: Order, terms: Terms, effective_ms: int) -> Reason:
@@ -77,6 +78,7 @@ def objection(order: Order, terms: Terms, effective_ms: int) -> Reason:
     checks = (
         (order.price_cents == offer.price_cents, Reason.PRICE_MISMATCH),
         (order.currency == offer.currency, Reason.CURRENCY_MISMATCH),
+        (offer.price_cents == 0 or order.currency == terms.currency, Reason.CURRENCY_MISMATCH),
         (order.vat_bp == offer.vat_bp, Reason.VAT_MISMATCH),
         (offer.price_cents == 0 or order.vat_bp in terms.vat_rates, Reason.VAT_NOT_IN_FORCE),
         (_within(effective_ms, offer.valid_from_ms, offer.valid_to_ms), Reason.OFFER_NOT_VALID),

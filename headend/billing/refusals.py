@@ -54,7 +54,7 @@ class ForkError(RefusedError):
 
 
 class UnknownCodeError(RefusedError):
-    """The enrolment code is unknown, expired or used by another key."""
+    """The enrolment code is unknown, expired, ended or used by another key."""
 
     name = "unknown-code"
     status = HTTPStatus.FORBIDDEN

@@ -1,45 +1,25 @@
 """Subscribers' requests (GDPR articles 12, 15 and 17): received, answered in time, or refused with a reason.
 
 A request is to be answered within one month of its receipt; where that is needed, within two further months,
-of which the subscriber is told, with reasons, within the first (article 12(3)). A month ends with the last
-hour of the day of the same number, or of the month's last day (Regulation 1182/71, article 3(2)(c)).
+of which the subscriber is told, with reasons, within the first (article 12(3)).
 """
 
-import calendar
 from dataclasses import replace
-from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from headend.billing import erasure
+from headend.billing.deadlines import months_later
 from headend.billing.erasure import Erasure
 from headend.billing.rows import RequestKind, RequestState, SubscriberRequest
 from headend.billing.store import BillingTx
 from headend.kit.language import N_
-from shared.clock import from_ms, to_ms
 from shared.errors import StbError
 
 MONTHS, EXTENDED_MONTHS = 1, 3
-_MONTHS_OF_YEAR = 12
 
 
 class BadRequestError(StbError):
     """A request that cannot be received or moved on in this way; the message says why."""
-
-
-def months_later(at_ms: int, months: int, zone: ZoneInfo) -> int:
-    """The end of a period of months that an instant begins, in Unix milliseconds; exclusive.
-
-    >>> from shared.clock import from_ms
-    >>> zone = ZoneInfo("Europe/Amsterdam")
-    >>> from_ms(months_later(1_738_314_000_000, 1, zone)).astimezone(zone).isoformat()  # 31 January 2025
-    '2025-03-01T00:00:00+01:00'
-    """
-    day = from_ms(at_ms).astimezone(zone).date()
-    number = day.month - 1 + months
-    year, month = day.year + number // _MONTHS_OF_YEAR, number % _MONTHS_OF_YEAR + 1
-    last = min(day.day, calendar.monthrange(year, month)[1])
-    after = date(year, month, last) + timedelta(days=1)
-    return to_ms(datetime.combine(after, time(), tzinfo=zone))
 
 
 def receive_request(

@@ -21,6 +21,7 @@ from headend.billing.periods import (
     message_end,
     tax_horizon,
 )
+from headend.billing.rating import HOUR_MS
 from headend.billing.rows import Link, OrderRow
 from headend.billing.store import BillingStore, BillingTx
 from headend.kit.jobs import Job, Slot, day_slot
@@ -66,7 +67,8 @@ def forget_order(tx: BillingTx, order: OrderRow, now_ms: int) -> Counter[str]:
 
 def _pages(store: BillingStore, now_ms: int) -> Iterator[list[Link]]:
     place = START
-    before = now_ms - fewest_days(store.read()) * DAY_MS + 1
+    # A period ends with a day, which may be one of 23 hours: an hour less than so many days may be enough.
+    before = now_ms - fewest_days(store.read()) * DAY_MS + HOUR_MS + 1
     while page := store.read().signed_messages(before, place, AT_A_TIME):
         place = page[-1].place
         yield [link for _, link in page]

@@ -3,6 +3,8 @@
 Money is whole cents including VAT, times are Unix milliseconds, VAT rates are basis points.
 """
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -27,6 +29,23 @@ class OrderState(StrEnum):
 
 class NotFoundError(MissingRowError):
     """There is no such row."""
+
+
+_BOX_ID = re.compile(r"bx[0-9a-f]{16}")
+
+
+def new_box_id(random_bytes: Callable[[int], bytes]) -> BoxId:
+    """A box's id: nothing of the device is in it.
+
+    >>> new_box_id(bytes)
+    'bx0000000000000000'
+    """
+    return BoxId("bx" + random_bytes(8).hex())
+
+
+def is_box_id(text: str) -> bool:
+    """Whether a text has the form that `new_box_id` gives; no box has any other id."""
+    return _BOX_ID.fullmatch(text) is not None
 
 
 @dataclass(frozen=True)

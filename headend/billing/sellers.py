@@ -25,7 +25,7 @@ def check_seller(seller: Seller) -> Seller:
         raise BadSellerError(f"unknown country {seller.country!r}; there are {', '.join(COUNTRIES)}")
     for name in ("name", "street", "postcode", "city"):
         value = getattr(seller, name)
-        if not 1 <= len(value) <= _MOST or not value.isprintable():
+        if not 1 <= len(value) <= _MOST or not value.strip() or not value.isprintable():
             raise BadSellerError(f"{name} must be 1 to {_MOST} printable characters")
     if re.fullmatch(_VAT_NUMBERS[seller.country], seller.vat_number) is None:
         raise BadSellerError(f"{seller.vat_number!r} is no VAT number of {seller.country}")

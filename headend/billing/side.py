@@ -33,7 +33,7 @@ from headend.kit.hatches import Hatch
 from headend.kit.http import MalformedError, RefusedError, Tally, body_of, json_answer, problem
 from headend.kit.jobs import Job, Slot, day_slot, week_slot
 from headend.kit.side import Side
-from headend.kit.storage import StorageError
+from headend.kit.storage import StorageError, own_outcome
 from shared.clock import Clock, to_ms
 from shared.named import (
     MAX_SUBMISSION,
@@ -201,12 +201,12 @@ class BillingSide:
         """Take submissions as they come in, in one transaction: each one's acknowledgement, or its refusal.
 
         Raises:
-            StorageError: the database did not take the only one there was; it may be sent again.
+            StorageError: the database is away; it may be sent again.
         """
-        read_ones = [_read_submission(raw) for raw in bodies]
-        whole = [one for one in read_ones if not isinstance(one, RefusedError)]
+        read_ones = [own_outcome(_read_submission, raw) for raw in bodies]
+        whole = [one for one in read_ones if not isinstance(one, Exception)]
         outcomes = iter(orders.take_group(self.store, whole, self.now_ms()))
-        told = (one if isinstance(one, RefusedError) else next(outcomes) for one in read_ones)
+        told = (one if isinstance(one, Exception) else next(outcomes) for one in read_ones)
         return [one if isinstance(one, Exception) else msgspec.json.encode(one) for one in told]
 
     def _heartbeat(self) -> Response:
@@ -219,19 +219,17 @@ class BillingSide:
         """Take signs of life, in one transaction: each one's acknowledgement, or its refusal.
 
         Raises:
-            StorageError: the database did not take them.
+            StorageError: the database is away; they may be sent again.
         """
         look, now_ms = self.store.read(), self.now_ms()
-        beats = [_read_beat(look, raw) for raw in bodies]
-        heard = [beat for beat in beats if isinstance(beat, Heartbeat)]
-        if heard:
-            self.store.write_beside(lambda tx: _hear(tx, heard, now_ms))
+        beats = [own_outcome(_read_beat, look, raw) for raw in bodies]
+        whole = [beat for beat in beats if not isinstance(beat, Exception)]
+        heard = iter(orders.commit_group(self.store, whole, lambda tx, beat: _hear(tx, beat, now_ms)))
+        told = [beat if isinstance(beat, Exception) else next(heard) for beat in beats]
         version = look.catalogue_version()
         return [
-            beat
-            if isinstance(beat, RefusedError)
-            else msgspec.json.encode(_acknowledged(look, beat, version))
-            for beat in beats
+            one if isinstance(one, Exception) else msgspec.json.encode(_acknowledged(look, one, version))
+            for one in told
         ]
 
     def _tokens(self) -> Response:
@@ -359,26 +357,24 @@ class BillingSide:
         return [*told, *samples(self.store.read(), self.now_ms())]
 
 
-def _read_submission(raw: bytes) -> list[bytes] | RefusedError:
+def _read_submission(raw: bytes) -> list[bytes]:
     try:
         submission = read(raw, Submission)
-    except UnreadableMessageError:
-        return MalformedError("no submission")
+    except UnreadableMessageError as error:
+        raise MalformedError("no submission") from error
     return [bytes(envelope) for envelope in submission.envelopes]
 
 
-def _read_beat(look: BillingTx, raw: bytes) -> Heartbeat | RefusedError:
+def _read_beat(look: BillingTx, raw: bytes) -> Heartbeat:
+    box, payload = orders.authenticate(look, raw)
     try:
-        box, payload = orders.authenticate(look, raw)
         beat = read(payload, Heartbeat)
-    except UnreadableMessageError:
-        return MalformedError("no heartbeat")
-    except RefusedError as refusal:
-        return refusal
+    except UnreadableMessageError as error:
+        raise MalformedError("no heartbeat") from error
     if beat.box != box.box:
-        return BoxMismatchError("signed by another box than it speaks for")
+        raise BoxMismatchError("signed by another box than it speaks for")
     if look.chain_end(beat.box, beat.epoch) is None:
-        return UnknownEpochError("never issued")
+        raise UnknownEpochError("never issued")
     return beat
 
 
@@ -387,10 +383,10 @@ def _acknowledged(look: BillingTx, beat: Heartbeat, version: int) -> Acknowledge
     return Acknowledgement(beat.box, beat.epoch, end.last_seq if end else 0, version)
 
 
-def _hear(tx: BillingTx, beats: list[Heartbeat], now_ms: int) -> None:
-    for beat in beats:
-        tx.tell(beat.box, beat.epoch, beat.last_seq, now_ms)
-        tx.hear(beat.box, beat.agent, now_ms)
+def _hear(tx: BillingTx, beat: Heartbeat, now_ms: int) -> Heartbeat:
+    tx.tell(beat.box, beat.epoch, beat.last_seq, now_ms)
+    tx.hear(beat.box, beat.agent, now_ms)
+    return beat
 
 
 def _to_ten(number: int) -> int:

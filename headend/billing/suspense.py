@@ -1,6 +1,7 @@
 """Suspense: orders that wait for a person, with reason, age and value; decisions leave audit entries."""
 
 from dataclasses import dataclass, replace
+from zoneinfo import ZoneInfo
 
 from headend.billing import charging
 from headend.billing.laws import law_of
@@ -144,12 +145,13 @@ def _at_price(tx: BillingTx, row: OrderRow, cents: int) -> OrderRow:
 def _check(tx: BillingTx, row: OrderRow) -> None:
     if row.account is None:
         raise NotSuspendedError(f"order {row.ref} is nobody's; say whose with a correction, or reject it")
-    law = law_of(tx, tx.account(row.account).country, row.effective_ms)
+    account = tx.account(row.account)
+    law = law_of(tx, account.country, row.effective_ms)
     faults = (
         (row.price_cents <= 0, "shows no price; it can only be rejected"),
         (row.currency != law.currency, f"is not in {law.currency}; correct its price, or reject it"),
         (
-            row.vat_bp not in law.rates_on(row.effective_ms),
+            row.vat_bp not in law.rates_on(row.effective_ms, ZoneInfo(account.zone)),
             "says a VAT rate that is not in force; correct its offer, or reject it",
         ),
     )

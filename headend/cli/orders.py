@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -129,7 +130,7 @@ def dispute_open(folder: Path, number: str, ref: str, why: str) -> None:
     """Open a dispute about the order REF on bill NUMBER."""
     with billing_of(folder) as billing:
         found = billing.store.write(lambda tx: disputes.open_dispute(tx, number, ref, why, billing.now_ms()))
-        day = from_ms(found.deadline_ms).astimezone(billing.setup.zone).date()
+        day = _last_day(found, billing.setup.zone)
     click.echo(f"dispute {found.dispute} is to be decided by {day}")
 
 
@@ -172,16 +173,21 @@ def dispute_list(folder: Path, state: str | None, account_name: str | None, *, a
     with billing_of(folder) as billing:
         wanted = DisputeState(state) if state else None
         rows = list(billing.store.read().disputes(wanted, account_name))
-        now_ms = billing.now_ms()
+        now_ms, zone = billing.now_ms(), billing.setup.zone
     if as_json:
         print_json([asdict(row) for row in rows])
         return
     columns = ["dispute", "bill", "order", "state", "decide by", "note"]
-    print_table(columns, [_dispute_line(row, now_ms) for row in rows])
+    print_table(columns, [_dispute_line(row, now_ms, zone) for row in rows])
 
 
-def _dispute_line(row: Dispute, now_ms: int) -> list[str]:
-    by = from_ms(row.deadline_ms).date().isoformat()
+def _last_day(row: Dispute, zone: ZoneInfo) -> str:
+    """The last day on which a dispute can be decided in time."""
+    return from_ms(row.deadline_ms - 1).astimezone(zone).date().isoformat()
+
+
+def _dispute_line(row: Dispute, now_ms: int, zone: ZoneInfo) -> list[str]:
+    by = _last_day(row, zone)
     late = row.state is DisputeState.OPEN and row.deadline_ms < now_ms
     return [
         str(row.dispute),

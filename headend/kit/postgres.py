@@ -32,7 +32,7 @@ from headend.kit.postgres_schema import Schema, migrate
 from headend.kit.postgres_weeks import Weeks
 from headend.kit.shelf import TableShelf
 from headend.kit.spelling import spelled
-from headend.kit.storage import GROUP_LIMIT, Done, StorageError
+from headend.kit.storage import GROUP_LIMIT, Done, StorageError, UnfitValueError
 from headend.kit.together import ClosedError, Together
 
 T = TypeVar("T")
@@ -93,19 +93,26 @@ class PostgresConnection:
         """Run one statement.
 
         Raises:
-            StorageError: a value is none that its column can keep, such as a text with U+0000.
+            UnfitValueError: a value is none that its column can keep, such as a text with U+0000.
         """
         said = spelled(sql, bare=not values)
         try:
             return self.raw.execute(said.text, said.bind(values))
         except psycopg.DataError as error:
-            raise StorageError(f"the database cannot keep that: {error}") from error
+            raise UnfitValueError(f"the database cannot keep that: {error}") from error
 
     def executemany(self, sql: str, many: Iterable[Sequence[Any]], /) -> Found:
-        """Run one statement for each row of values, in one trip to the server."""
+        """Run one statement for each row of values, in one trip to the server.
+
+        Raises:
+            UnfitValueError: as `execute`.
+        """
         said = spelled(sql, bare=False)
         cursor = self.raw.cursor()
-        cursor.executemany(said.text, [said.bind(values) or () for values in many])
+        try:
+            cursor.executemany(said.text, [said.bind(values) or () for values in many])
+        except psycopg.DataError as error:
+            raise UnfitValueError(f"the database cannot keep that: {error}") from error
         return cursor
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import sqlite_utils
 from sqlite_utils.migrations import Migrations
@@ -24,6 +24,7 @@ from shared.errors import StbError
 from shared.field_register import declared_columns
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 GROUP_LIMIT = 256
 """Pieces of work in one commit; more would only make the first of them wait longer."""
@@ -35,6 +36,10 @@ committed, up to 16 MB. A larger cache is no help: a single order takes longer w
 
 class StorageError(StbError):
     """The database could not do what was asked; nothing was changed."""
+
+
+class UnfitValueError(StorageError):
+    """The database cannot keep a value, such as a text with a zero character; nothing was changed."""
 
 
 class MissingRowError(StorageError):
@@ -110,6 +115,20 @@ def check_declared(database: sqlite_utils.Database, side: str) -> None:
         unknown = {column.name for column in table.columns} - declared.get(table.name, frozenset())
         if unknown:
             raise UndeclaredColumnError(f"{side}.{table.name}: {', '.join(sorted(unknown))}")
+
+
+def own_outcome(make: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Exception:
+    """What `make` gives or raises, so that what is wrong with one of a group stays with that one.
+
+    Raises:
+        StorageError: the database is away, and so it is for all of them.
+    """
+    try:
+        return make(*args, **kwargs)
+    except Exception as error:
+        if isinstance(error, StorageError) and not isinstance(error, UnfitValueError):
+            raise
+        return error
 
 
 @contextmanager

@@ -6,7 +6,7 @@ money is whole cents.
 
 import itertools
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from shared.named import GENESIS, Delivery, Offer, Order, Promotion
@@ -282,10 +282,13 @@ class Model:
 
     def dispute_end(self, charge: Charge) -> int:
         """When it can be disputed no more; of nobody's, the longest period of all."""
-        days = max(DISPUTE_DAYS.values())
+        days, zone = max(DISPUTE_DAYS.values()), "UTC"
         if charge.account is not None:
-            days = DISPUTE_DAYS[self.subscribers[charge.account].country]
-        return (charge.received if charge.billed_at is None else charge.billed_at) + days * 24 * HOUR
+            who = self.subscribers[charge.account]
+            days, zone = DISPUTE_DAYS[who.country], who.zone
+        begun = charge.received if charge.billed_at is None else charge.billed_at
+        day = datetime.fromtimestamp(begun / 1000, ZoneInfo(zone)).date() + timedelta(days=days + 1)
+        return int(datetime.combine(day, time(), ZoneInfo(zone)).timestamp()) * 1000
 
     # --- bills
     def bill(self, month: str, now: int) -> int:

@@ -20,7 +20,8 @@ pytestmark = pytest.mark.promise
 
 TITLE = "A Film That Nobody Else Ordered"
 BILLED_MS = NOW_MS + 30 * DAY
-OVER_MS = BILLED_MS + 92 * DAY
+OVER_MS = BILLED_MS + 93 * DAY
+"""After the last of the 92 days on which the bill can be disputed."""
 
 
 @pytest.fixture

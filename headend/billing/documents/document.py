@@ -1,5 +1,6 @@
 """What a bill says, gathered: everything that a PDF or a UBL file is a pure function of."""
 
+import re
 from dataclasses import dataclass
 from datetime import date
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -7,6 +8,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from shared.clock import from_ms
 from shared.errors import StbError
 from shared.money import VatGroup
+
+UNPRINTABLE = re.compile("[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Controls, and what XML 1.0 (section 2.2, Char) cannot carry, escaped or not."""
+SUBSTITUTE = "\ufffd"
+"""What stands for a character that a document cannot carry."""
 
 
 class BadDocumentError(StbError):

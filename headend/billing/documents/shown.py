@@ -12,7 +12,7 @@ from typing import Any
 from babel.dates import format_date, format_skeleton
 from babel.numbers import format_currency, format_percent
 
-from headend.billing.documents.document import Document, InvoiceLine
+from headend.billing.documents.document import SUBSTITUTE, Document, InvoiceLine
 from headend.billing.documents.language import Language, language_of
 from shared.money import VatGroup
 from shared.weeks import Month
@@ -27,7 +27,6 @@ _PRINTABLE = (
 )
 _UNPRINTABLE = re.compile(f"[^{_PRINTABLE}]")
 _LINE_ENDS = re.compile("[\t-\r\x85\u2028\u2029]")
-_SUBSTITUTE = "\ufffd"
 
 
 def printable(text: str) -> str:
@@ -40,7 +39,7 @@ def printable(text: str) -> str:
     'Amélie �'
     """
     spaced = _LINE_ENDS.sub(" ", unicodedata.normalize("NFC", text))
-    return _UNPRINTABLE.sub(_SUBSTITUTE, spaced)
+    return _UNPRINTABLE.sub(SUBSTITUTE, spaced)
 
 
 class Shown:

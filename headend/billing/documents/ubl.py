@@ -11,13 +11,18 @@ from functools import lru_cache
 from xml.sax.saxutils import escape
 
 from headend.billing.documents.amounts import check_sums, line_nets
-from headend.billing.documents.document import BadDocumentError, Document, InvoiceLine, Seller
+from headend.billing.documents.document import (
+    SUBSTITUTE,
+    UNPRINTABLE,
+    BadDocumentError,
+    Document,
+    InvoiceLine,
+    Seller,
+)
 from headend.billing.documents.language import Language, language_of
 from shared.money import VatGroup
 from shared.weeks import Month
 
-_UNPRINTABLE = re.compile("[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Controls, and what XML 1.0 (section 2.2, Char) cannot carry, escaped or not."""
 _CURRENCY = re.compile("[A-Z]{3}")
 _COUNTRY = re.compile("[A-Z]{2}")
 _VAT_NUMBER = re.compile("[A-Z]{2}[0-9A-Z+*.]{2,13}")
@@ -36,7 +41,7 @@ def ubl(document: Document) -> bytes:
     cents that VAT leaves of it are the rounding amount (BT-114).
 
     Raises:
-        BadDocumentError: it does not add up, or a name or number is empty or cannot stand in XML.
+        BadDocumentError: it does not add up, a name is empty, or a number or code cannot stand in XML.
         NotAMonthError: the month is none.
     """
     check_sums(document)
@@ -62,10 +67,10 @@ def ubl(document: Document) -> bytes:
 def _head(document: Document, language: Language) -> str:
     month = Month.parse(document.month)
     days = monthrange(month.year, month.number)[1]
-    number = _name(document.number, "number")
+    number = _number(document.number)
     issued = f"<cbc:IssueDate>{document.day(document.issued_ms).isoformat()}</cbc:IssueDate>"
     refers = (
-        f"<cac:BillingReference><cac:InvoiceDocumentReference><cbc:ID>{_name(document.refers_to, 'bill')}"
+        f"<cac:BillingReference><cac:InvoiceDocumentReference><cbc:ID>{_number(document.refers_to)}"
         "</cbc:ID></cac:InvoiceDocumentReference></cac:BillingReference>"
         if document.refers_to is not None
         else ""
@@ -214,8 +219,19 @@ def _code(form: re.Pattern[str], code: str) -> str:
     return code
 
 
-def _name(text: str, what: str) -> str:
-    """What names somebody or something is taken as it is or not at all: another name is another thing."""
-    if not text.strip() or _UNPRINTABLE.search(text):
-        raise BadDocumentError(f"{what} {text!r} is empty or holds what cannot be printed")
+def _number(text: str) -> str:
+    """A document's number is taken as it is or not at all: another number is another document."""
+    if not text.strip() or UNPRINTABLE.search(text):
+        raise BadDocumentError(f"number {text!r} is empty or holds what cannot be printed")
     return escape(text)
+
+
+def _name(text: str, what: str) -> str:
+    """What names somebody or something, with the substitute for what cannot be printed.
+
+    One text that was stored must not keep the documents of everybody else in its batch from being written.
+    """
+    if not text:
+        raise BadDocumentError(f"{what} is empty")
+    shown = UNPRINTABLE.sub(SUBSTITUTE, text)
+    return escape(shown if shown.strip() else SUBSTITUTE)

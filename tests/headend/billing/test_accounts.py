@@ -10,7 +10,7 @@ from headend.billing.rows import NotFoundError
 from headend.kit.http import MalformedError
 from shared.named import encode
 from tests import engines
-from tests.builders import CATALOGUE_KEY, DAY, NOW_MS, SigningBox, offer
+from tests.builders import CATALOGUE_KEY, DAY, NOW_MS, SigningBox, account, offer, promotion
 
 HEADER = "account,postal_area,zone,country,language\n"
 
@@ -56,9 +56,9 @@ def test_the_code_itself_is_stored_nowhere(store):
 
 
 def test_a_code_for_an_account_or_box_that_does_not_exist_is_refused(store):
-    for account, box in (("nobody", None), ("acc-1", "bx-none")):
+    for name, box in (("nobody", None), ("acc-1", "bx-none")):
         with pytest.raises(NotFoundError):
-            store.write(lambda tx, a=account, b=box: accounts.add_code(tx, a, b, NOW_MS, secrets.token_bytes))
+            store.write(lambda tx, a=name, b=box: accounts.add_code(tx, a, b, NOW_MS, secrets.token_bytes))
 
 
 def test_accounts_are_read_from_csv():
@@ -80,6 +80,20 @@ def test_every_bad_row_is_named_and_nothing_is_half_imported():
     ]
 
 
+@pytest.mark.parametrize(
+    "name", ["acc\x0b7", "acc\x00", "acc\u2028", "\ud800", " ", " acc", "a\x85", "a" * 65]
+)
+def test_an_account_id_that_no_document_could_carry_is_refused(name):
+    with pytest.raises(BadAccountError):
+        accounts.check_account(account(name))
+
+
+def test_an_imported_account_id_or_area_that_cannot_be_printed_is_named_by_its_row():
+    text = HEADER + "acc\x0b7,1011,Europe/Amsterdam,NL,nl\nacc-8,10\x00,Europe/Amsterdam,NL,nl\n"
+    with pytest.raises(BadAccountError, match=r"(?s)row 2: account id .*row 3: postal area"):
+        read_accounts(text, NOW_MS)
+
+
 def test_offers_are_read_from_csv_and_json_alike():
     import msgspec
 
@@ -99,8 +113,10 @@ def test_offers_are_read_from_csv_and_json_alike():
         {"mode": "subscription"},
         {"valid_to_ms": 1},
         {"title": ""},
+        {"title": "a\u000bb"},
+        {"offer": "a\u001bb"},
     ],
-    ids=lambda changes: next(iter(changes)),
+    ids=repr,
 )
 def test_an_offer_that_cannot_hold_is_refused_with_its_row(changes):
     import msgspec
@@ -117,3 +133,10 @@ def test_an_offers_version_cannot_be_published_again_with_other_terms(store):
         lambda tx: publish_catalogue(tx, [offer(version=2, price_cents=1)], CATALOGUE_KEY, NOW_MS)
     )
     assert version == 2
+
+
+def test_an_offer_or_promotion_in_a_currency_that_no_countrys_bills_are_in_is_not_published(store):
+    abroad, off = offer("abroad", currency="GBP"), promotion(currency="USD")
+    with pytest.raises(BadCatalogueError, match=r"abroad: .* GBP.*\n.*autumn: .* USD"):
+        store.write(lambda tx: publish_catalogue(tx, [abroad], CATALOGUE_KEY, NOW_MS, [off]))
+    assert store.read().catalogue_version() == 1

@@ -1,9 +1,12 @@
 """Whose order it was: boxes that move, are resold, are replaced, and messages of other versions."""
 
+import secrets
+
 import pytest
 
 from headend.billing import accounts
 from headend.billing.reconcile import raise_gap_alarms, reconcile
+from headend.billing.refusals import UnknownCodeError
 from headend.billing.rows import NotFoundError, OrderState
 from tests.builders import DAY, HOUR, NOW_MS, SigningBox, account, billing_store, offer
 
@@ -69,6 +72,55 @@ def test_a_resold_box_starts_a_new_epoch_under_its_new_account(store, box):
     assert (resold.stored(1).account, resold.stored(1).state) == ("acc-2", OrderState.RATED)
     assert store.read().order(box.box, 1, 1).account == "acc-1"
     assert dict(store.read().accounts_with_boxes()) == {"acc-2": (box.box,)}
+
+
+def code_of(store, box, account_of="acc-1", now_ms=NOW_MS):
+    return store.write(lambda tx: accounts.add_code(tx, account_of, box.box, now_ms, secrets.token_bytes))
+
+
+def enrol_with(store, code, now_ms, box=None):
+    return accounts.enrol(store, (box or SigningBox(store)).enrolment(code), now_ms, secrets.token_bytes)
+
+
+def test_a_forgotten_code_takes_no_box_back_that_was_resold(store, box):
+    stale = code_of(store, box)
+    release(store, box, NOW_MS + HOUR)
+    with pytest.raises(UnknownCodeError):
+        enrol_with(store, stale, NOW_MS + HOUR)
+    resold = SigningBox(store, account="acc-2", issued_ms=NOW_MS + 2 * HOUR).enrolled(renew=box.box)
+    with pytest.raises(UnknownCodeError):
+        enrol_with(store, stale, NOW_MS + 3 * HOUR)
+    assert store.read().box(box.box).account == "acc-2"
+    assert resold.submit(resold.order(at_ms=NOW_MS + 3 * HOUR), now_ms=NOW_MS + 3 * HOUR).ack == 1
+
+
+def test_a_code_ends_when_its_box_is_moved_even_if_it_is_moved_back(store, box):
+    stale = code_of(store, box)
+    move(store, box, "acc-2", NOW_MS + HOUR)
+    with pytest.raises(UnknownCodeError):
+        enrol_with(store, stale, NOW_MS + HOUR)
+    move(store, box, "acc-1", NOW_MS + 2 * HOUR)
+    with pytest.raises(UnknownCodeError):
+        enrol_with(store, stale, NOW_MS + 3 * HOUR)
+    assert enrol_with(store, code_of(store, box, now_ms=NOW_MS + 3 * HOUR), NOW_MS + 3 * HOUR).epoch == 2
+
+
+def test_of_two_codes_for_a_released_box_the_first_that_is_used_ends_the_other(store, box):
+    release(store, box, NOW_MS + HOUR)
+    first, second = code_of(store, box), code_of(store, box, "acc-2")
+    assert enrol_with(store, first, NOW_MS + HOUR).epoch == 2
+    with pytest.raises(UnknownCodeError):
+        enrol_with(store, second, NOW_MS + HOUR)
+    assert store.read().box(box.box).account == "acc-1"
+
+
+def test_an_enrolment_whose_answer_was_lost_gets_it_again_also_after_the_box_has_moved(store, box):
+    anew, code = SigningBox(store), code_of(store, box)
+    told = enrol_with(store, code, NOW_MS, anew)
+    move(store, box, "acc-2", NOW_MS + HOUR)
+    assert enrol_with(store, code, NOW_MS + DAY, anew) == told
+    with pytest.raises(UnknownCodeError):
+        enrol_with(store, code, NOW_MS + DAY)
 
 
 def test_a_device_that_is_still_bound_elsewhere_raises_an_alarm_when_it_is_enrolled(store, box):

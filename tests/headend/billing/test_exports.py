@@ -32,7 +32,7 @@ from headend.disclosure import DisclosureError
 from shared import dsse
 from shared.weeks import Month
 from tests import engines
-from tests.builders import DAY, NOW_MS, SigningBox, billing_store
+from tests.builders import DAY, NOW_MS, SigningBox, account, billing_store
 
 KEY = Ed25519PrivateKey.generate()
 KEY_ID = dsse.key_id(KEY.public_key())
@@ -631,3 +631,17 @@ def test_two_boxes_orders_stand_in_one_batch(store, box, tmp_path):
     store.write(lambda tx: exports.close_batch(tx, NOW_MS + 9 * DAY))
     write(store, tmp_path, 1, "jsonl", "csv")
     assert verdicts(tmp_path) == ["ok"]
+
+
+def test_an_account_of_before_whose_id_xml_cannot_carry_keeps_no_batch_from_being_written(store, box):
+    store.write(lambda tx: tx.add_account(account("acc\x0b7")))
+    odd = SigningBox(store, account="acc\x0b7").enrolled()
+    for one in (box, odd):
+        one.submit(one.order())
+    store.write(lambda tx: tx.add_seller(SELLER, 0))
+    raise_month(store, Month(2026, 10), NOW_MS + 30 * DAY)
+    batch = store.write(lambda tx: exports.close_batch(tx, NOW_MS + 31 * DAY))
+    with tarfile.open(fileobj=io.BytesIO(b"".join(ubl_format.render(store.read(), batch)))) as archive:
+        written = [archive.extractfile(name).read().decode() for name in archive.getnames()]
+    assert len(written) == 2
+    assert [text for text in written if "<cbc:RegistrationName>acc\ufffd7<" in text] != []

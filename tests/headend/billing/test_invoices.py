@@ -7,15 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headend.billing import credits as corrections
-from headend.billing import ledger
+from headend.billing import laws, ledger, suspense
+from headend.billing.catalogue import publish_catalogue
 from headend.billing.documents.document import InvoiceLine
 from headend.billing.invoices import as_shown, raise_month, vat_groups
 from headend.billing.reconcile import reconcile
 from headend.billing.rows import OrderState
+from headend.billing.suspense import Correction, Decision
 from shared.clock import to_ms
 from shared.weeks import Month
 from tests import engines
-from tests.builders import DAY, HOUR, NOW_MS, SigningBox, account, billing_store, offer
+from tests.builders import CATALOGUE_KEY, DAY, HOUR, NOW_MS, SigningBox, account, billing_store, offer
 
 OCTOBER, NOVEMBER = Month(2026, 10), Month(2026, 11)
 THIRD_OF_NOVEMBER = to_ms(datetime(2026, 11, 3, 1, tzinfo=UTC))
@@ -215,13 +217,64 @@ def test_an_account_that_cannot_be_billed_raises_an_alarm_and_holds_up_nobody(st
     broken = SigningBox(store, account="acc-0").enrolled()
     broken.submit(broken.order())
     place(box, 0, 3)
-    broken.submit(broken.order("film-2", price_cents=399))
-    store.storage.write(
-        lambda db: db.execute("UPDATE orders SET currency = 'USD' WHERE account = 'acc-0' AND seq = 2")
-    )
+    store.storage.write(lambda db: db.execute("UPDATE accounts SET country = 'XX' WHERE account = 'acc-0'"))
     assert raise_month(store, OCTOBER, THIRD_OF_NOVEMBER) == 1
-    alarm = next(iter(store.read().alarms(1)))
-    assert (alarm.kind, alarm.account, alarm.detail) == ("not-billed", "acc-0", "2026-10: MixedCurrencyError")
+    assert not_billed(store) == [("acc-0", "2026-10: BadLawError")]
+
+
+def not_billed(store):
+    return [(one.account, one.detail) for one in store.read().alarms(9) if one.kind == "not-billed"]
+
+
+def set_currency(store, currency, now_ms, country="NL"):
+    rates = b"dispute_days=92\ndecide_days=30\ntax_years=10\nvat_rates=[{from=2019-01-01,bp=[0,900,2100]}]"
+    terms = laws.read_law(b'currency="%b"\n%b' % (currency.encode(), rates), country)
+    store.write(lambda tx: laws.set_law(tx, country, terms, "alice", now_ms))
+
+
+def test_an_offer_in_another_currency_than_the_countrys_waits_and_the_rest_is_billed(store, box):
+    set_currency(store, "GBP", NOW_MS, "BE")
+    abroad = offer("abroad", currency="GBP")
+    store.write(lambda tx: publish_catalogue(tx, [offer(), abroad], CATALOGUE_KEY, NOW_MS))
+    box.submit(box.order(), box.order("abroad", currency="GBP"))
+    waits = box.stored(2)
+    assert (waits.state, waits.reason) == (OrderState.SUSPENDED, "currency-mismatch")
+    assert raise_month(store, OCTOBER, THIRD_OF_NOVEMBER) == 1
+    decision = Decision("as shown at home", "alice", THIRD_OF_NOVEMBER)
+    store.write(lambda tx: suspense.correct(tx, waits.ref, Correction(price_cents=399), decision))
+    assert raise_month(store, NOVEMBER, THIRD_OF_NOVEMBER + 30 * DAY) == 1
+    assert {(bill.currency, bill.gross) for bill in store.read().invoices(None, 9)} == {
+        ("EUR", 499),
+        ("EUR", 399),
+    }
+    assert not_billed(store) == []
+
+
+def test_when_a_country_takes_another_currency_both_are_billed_each_on_a_bill_of_its_own(store, box):
+    box.submit(box.order())
+    set_currency(store, "GBP", NOW_MS + DAY)
+    after = offer("after", currency="GBP", price_cents=399)
+    store.write(lambda tx: publish_catalogue(tx, [after], CATALOGUE_KEY, NOW_MS + DAY))
+    later = NOW_MS + 2 * DAY
+    box.submit(box.order("after", currency="GBP", price_cents=399, at_ms=later), now_ms=later)
+    assert raise_month(store, OCTOBER, THIRD_OF_NOVEMBER) == 1
+    assert not_billed(store) == [("acc-1", "2026-10: orders in GBP")]
+    assert raise_month(store, NOVEMBER, THIRD_OF_NOVEMBER + 30 * DAY) == 1
+    bills = sorted((bill.month, bill.currency, bill.gross) for bill in store.read().invoices(None, 9))
+    assert bills == [("2026-10", "EUR", 499), ("2026-11", "GBP", 399)]
+
+
+def test_an_order_rated_in_a_currency_that_no_law_had_keeps_none_of_the_accounts_others_from_their_bill(
+    store, box
+):
+    box.submit(box.order("film-2", price_cents=399), box.order())
+    store.storage.write(lambda db: db.execute("UPDATE orders SET currency = 'USD' WHERE seq = 1"))
+    assert raise_month(store, OCTOBER, THIRD_OF_NOVEMBER) == 1
+    (bill,) = store.read().invoices(None, 9)
+    assert (bill.currency, bill.gross, len(bill.lines)) == ("EUR", 499, 1)
+    assert not_billed(store) == [("acc-1", "2026-10: orders in USD")]
+    assert raise_month(store, NOVEMBER, THIRD_OF_NOVEMBER + 30 * DAY) == 0
+    assert box.stored(1).state is OrderState.RATED
 
 
 @pytest.mark.parametrize("count", [1, 10, 99])

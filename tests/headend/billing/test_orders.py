@@ -262,7 +262,7 @@ def test_a_text_with_a_zero_character_is_stored_as_it_came_and_holds_up_nothing(
 def test_submissions_taken_together_are_one_transaction_and_each_has_its_own_outcome(store, box, monkeypatch):
     store.write(lambda tx: tx.add_account(account("acc-2")))
     other = SigningBox(store, account="acc-2", serial="SN-2").enrolled()
-    stranger = SigningBox(store, box="bx-nobody")
+    stranger = SigningBox(store, box="bx0000000000000000")
     commits = []
     write = store.write_beside
     monkeypatch.setattr(store, "write_beside", lambda work: commits.append(work) or write(work))

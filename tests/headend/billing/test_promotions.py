@@ -156,11 +156,12 @@ def test_every_bad_promotion_is_named_by_its_row_and_none_is_imported():
         "z,1,welcome,film film,200,EUR,1,1,2\n"
         "w,1,welcome,film,0,EUR,1,1,2\n"
         "v,1,welcome,film,200,EUR,1,2,2\n"
+        "u\x1b,1,welcome,film,200,EUR,1,1,2\n"
     )
     with pytest.raises(BadCatalogueError) as error:
         read_promotions((HEADER + rows).encode(), "csv")
     told = [line.split(":")[0] for line in str(error.value).splitlines()]
-    assert told == ["row 3", "row 4", "row 5", "row 6", "row 7"]
+    assert told == ["row 3", "row 4", "row 5", "row 6", "row 7", "row 8"]
 
 
 def test_a_promotions_version_cannot_be_published_again_with_other_terms(store):

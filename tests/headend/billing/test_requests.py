@@ -7,12 +7,12 @@ from zoneinfo import ZoneInfo
 import pytest
 import sqlite_utils
 
+from headend.billing.deadlines import months_later
 from headend.billing.requests import (
     BadRequestError,
     answer_request,
     erase_on_request,
     extend_request,
-    months_later,
     receive_request,
     refuse_request,
 )

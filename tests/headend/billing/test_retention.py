@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -25,12 +26,16 @@ from tests.builders import DAY, HOUR, NOW, NOW_MS, SETTINGS, SigningBox, account
 ZONE = ZoneInfo("Europe/Amsterdam")
 OCTOBER = Month(2026, 10)
 BILLED_MS = to_ms(datetime(2026, 11, 3, 1, tzinfo=UTC))
-DISPUTABLE = 92 * DAY
-OVER_MS = BILLED_MS + DISPUTABLE
 
 
 def local(*moment):
     return to_ms(datetime(*moment, tzinfo=ZONE))
+
+
+OVER_MS = local(2027, 2, 4)
+"""The end of the 92nd day after that on which the bill was raised."""
+LOOSE_OVER_MS = local(2027, 1, 8)
+"""The end of the 92nd day after today, for what is on no bill."""
 
 
 def forget(store, now_ms):
@@ -77,8 +82,8 @@ def test_what_is_on_no_bill_goes_the_dispute_period_after_it_was_received(store,
     box.submit(box.order(price_cents=1))
     reject = suspense.Decision("no", "alice", NOW_MS)
     store.write(lambda tx: suspense.reject(tx, f"{box.box}/1/2", reject))
-    assert forget(store, NOW_MS + DISPUTABLE - 1) == {}
-    assert forget(store, NOW_MS + DISPUTABLE) == {"messages": 2, "titles": 1}
+    assert forget(store, LOOSE_OVER_MS - 1) == {}
+    assert forget(store, LOOSE_OVER_MS) == {"messages": 2, "titles": 1}
 
 
 def test_what_waits_or_is_not_billed_yet_stays_however_old_it_is(store, box):
@@ -100,8 +105,8 @@ def test_the_period_is_that_of_the_bills_country(tmp_path):
     box = SigningBox(store, account="acc-be").enrolled()
     box.submit(box.order())
     bill(store)
-    assert forget(store, BILLED_MS + 183 * DAY - 1) == {}
-    assert forget(store, BILLED_MS + 183 * DAY) == {"messages": 1, "titles": 1}
+    assert forget(store, local(2027, 5, 6) - 1) == {}
+    assert forget(store, local(2027, 5, 6)) == {"messages": 1, "titles": 1}
     store.close()
 
 
@@ -159,8 +164,8 @@ def test_a_delivery_reports_signed_bytes_go_with_those_of_its_order(store, box):
 
 def test_a_delivery_report_of_no_order_goes_the_dispute_period_after_its_receipt(store, box):
     box.submit(box.delivery(7, "confirmed"))
-    assert forget(store, NOW_MS + DISPUTABLE - 1) == {}
-    assert forget(store, NOW_MS + DISPUTABLE) == {"messages": 1}
+    assert forget(store, LOOSE_OVER_MS - 1) == {}
+    assert forget(store, LOOSE_OVER_MS) == {"messages": 1}
 
 
 def test_what_is_nobodys_stays_for_the_longest_period_of_all_countries(store, box):
@@ -169,8 +174,46 @@ def test_what_is_nobodys_stays_for_the_longest_period_of_all_countries(store, bo
     assert box.stored(1).account is None
     decision = suspense.Decision("nobody's", "alice", NOW_MS)
     store.write(lambda tx: suspense.reject(tx, f"{box.box}/1/1", decision))
-    assert forget(store, NOW_MS + 183 * DAY) == {}
-    assert forget(store, NOW_MS + 183 * DAY + 1) == {"messages": 1}
+    midnight = to_ms(datetime(2027, 4, 9, tzinfo=UTC))
+    assert forget(store, midnight - 1) == {}
+    assert forget(store, midnight) == {"messages": 1}
+
+
+@pytest.mark.parametrize("spring", [False, True], ids=["autumn", "spring"])
+def test_what_could_be_disputed_until_midnight_goes_at_midnight_also_when_the_clocks_have_changed(
+    tmp_path, spring
+):
+    placed, month, issued, over = (
+        ((2026, 12, 31, 12), Month(2026, 12), (2027, 1, 3), (2027, 4, 6))
+        if spring
+        else ((2026, 7, 31, 12), Month(2026, 7), (2026, 8, 3), (2026, 11, 4))
+    )
+    # The last millisecond of a day, so that the period has as few hours as it can have.
+    issued_ms, over_ms = local(*issued) + DAY - 1, local(*over)
+    store = billing_store(tmp_path, offer(valid_from_ms=0))
+    box = SigningBox(store, issued_ms=local(*placed)).enrolled()
+    box.submit(box.order(at_ms=local(*placed)), now_ms=local(*placed))
+    bill(store, month, issued_ms)
+    (found,) = store.read().invoices(None, 9)
+    assert disputes.disputable_until(store.read(), found) == over_ms
+    draft = partial(disputes.draft_dispute, store.read(), found.number, f"{box.box}/1/1", "why")
+    assert draft(over_ms - 1).deadline_ms > over_ms
+    with pytest.raises(disputes.BadDisputeError):
+        draft(over_ms)
+    assert forget(store, over_ms - 1) == {}
+    assert forget(store, over_ms) == {"messages": 1, "titles": 1}
+    store.close()
+
+
+def test_what_a_box_sent_at_the_end_of_a_day_is_looked_at_in_time_after_a_day_of_23_hours(tmp_path):
+    store = billing_store(tmp_path)
+    sent = local(2026, 12, 31) - 1
+    box = SigningBox(store).enrolled()
+    box.submit(box.delivery(7, "confirmed"), now_ms=sent)
+    over = local(2027, 4, 2)
+    assert forget(store, over - 1) == {}
+    assert forget(store, over) == {"messages": 1}
+    store.close()
 
 
 def test_an_alarms_evidence_goes_and_the_alarm_stays(store, box):
@@ -178,8 +221,8 @@ def test_an_alarms_evidence_goes_and_the_alarm_stays(store, box):
     twin = SigningBox(store, key=box.key, box=box.box)
     with pytest.raises(Exception, match="other bytes"):
         twin.submit(twin.order("film-2", price_cents=399))
-    assert "evidence" not in forget(store, NOW_MS + DISPUTABLE - 1)
-    assert forget(store, NOW_MS + DISPUTABLE)["evidence"] == 1
+    assert "evidence" not in forget(store, LOOSE_OVER_MS - 1)
+    assert forget(store, LOOSE_OVER_MS)["evidence"] == 1
     assert [alarm.kind for alarm in store.read().alarms(9)] == ["equivocation"]
 
 
