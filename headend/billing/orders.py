@@ -7,7 +7,9 @@ suspended. Identity is (box, epoch, seq), for ever.
 import hashlib
 from dataclasses import dataclass
 
-from headend.billing.charging import note_delivery, rate, unreadable
+from headend.billing.charging import rate, unreadable
+from headend.billing.deliveries import note_delivery
+from headend.billing.messages import readable
 from headend.billing.rating import TimeBounds
 from headend.billing.refusals import (
     BoxMismatchError,
@@ -30,7 +32,6 @@ from shared.named import (
     Order,
     UnreadableMessageError,
     payload_hash,
-    read_chained,
     read_head,
 )
 
@@ -222,15 +223,7 @@ def _store(tx: BillingTx, one: Signed, tip: Tip, now_ms: int) -> Tip:
         case Order():
             rate(tx, message, link, effective)
         case Delivery():
-            note_delivery(tx, message, link, effective)
+            note_delivery(tx, message, link, effective, now_ms)
         case None:
             tx.add_order(unreadable(tx, link, effective))
     return Tip(head.seq, one.hash, effective)
-
-
-def readable(payload: bytes) -> Order | Delivery | None:
-    """A chained message of a version that is spoken; None of any other."""
-    try:
-        return read_chained(payload)
-    except UnreadableMessageError:
-        return None

@@ -176,6 +176,9 @@ class SqlBillingTx(SqlBooksTx, SqlForgettingTx, SqlListsTx, SqlFleetTx):
             (link.seq, link.hash, effective_ms, link.box, link.epoch),
         )
 
+    def set_kind(self, box: str, epoch: int, seq: int, kind: str) -> None:
+        self._db.execute(f"UPDATE chain SET kind = ? WHERE {_PLACE}", (kind, box, epoch, seq))
+
     def tell(self, box: str, epoch: int, seq: int, now_ms: int) -> None:
         self._db.execute(
             "UPDATE epochs SET told_seq = CASE WHEN told_seq > ?1 THEN told_seq ELSE ?1 END, told_ms = ?2, "
@@ -255,8 +258,9 @@ class SqlBillingTx(SqlBooksTx, SqlForgettingTx, SqlListsTx, SqlFleetTx):
     def set_order(self, order: OrderRow) -> None:
         self._db.execute(
             "UPDATE orders SET state = ?, reason = ?, account = ?, kind = ?, display = ?, price_cents = ?, "
-            "currency = ?, vat_bp = ?, month = ?, promotion = ?, category = ?, credit_cents = ?, "
-            f"credited_cents = ?, invoice = ? WHERE {_PLACE}",
+            "currency = ?, vat_bp = ?, placed_ms = ?, effective_ms = ?, title_hash = ?, month = ?, "
+            "promotion = ?, category = ?, credit_cents = ?, credited_cents = ?, invoice = ? "
+            f"WHERE {_PLACE}",
             (
                 order.state,
                 order.reason,
@@ -266,6 +270,9 @@ class SqlBillingTx(SqlBooksTx, SqlForgettingTx, SqlListsTx, SqlFleetTx):
                 order.price_cents,
                 order.currency,
                 order.vat_bp,
+                order.placed_ms,
+                order.effective_ms,
+                order.title_hash,
                 order.month,
                 order.promotion,
                 order.category,

@@ -127,6 +127,10 @@ class BillingTx(BooksTx, ForgettingTx, ListsTx, FleetTx, Protocol):
         """Store a message and move the chain's end."""
         ...
 
+    def set_kind(self, box: str, epoch: int, seq: int, kind: str) -> None:
+        """Say what a stored message is that could not be read before."""
+        ...
+
     def tell(self, box: str, epoch: int, seq: int, now_ms: int) -> None:
         """The box says that it has come as far as `seq`."""
         ...
@@ -184,7 +188,7 @@ class BillingTx(BooksTx, ForgettingTx, ListsTx, FleetTx, Protocol):
         ...
 
     def set_order(self, order: OrderRow) -> None:
-        """Move an order on: its state, reason, price, credit and what has been credited, account and bill."""
+        """Store an order as it is now: all of it but its place and when it was received."""
         ...
 
     def mark_billed(self, orders: list[OrderRow], invoice: str) -> None:

@@ -258,8 +258,12 @@ class Model:
     def waiting(self) -> list[Charge]:
         return [one for one in self.charges.values() if one.state == "suspended"]
 
-    def can_be_billed(self, charge: Charge) -> bool:
-        if charge.account is None or charge.price <= 0 or charge.currency != "EUR":
+    def can_be_billed(self, charge: Charge, offer: Offer | None) -> bool:
+        if charge.account is None:
+            return False
+        if charge.order is not None and offer is not None and offer.price_cents == 0:
+            return True
+        if charge.price <= 0 or charge.currency != "EUR":
             return False
         return charge.vat_bp in RATES[self.subscribers[charge.account].country]
 

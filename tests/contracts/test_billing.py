@@ -53,6 +53,7 @@ def write_the_rest(tx):
     for n in range(3):
         tx.raise_alarm(Alarm(f"kind-{n % 2}", "bx-1", "acc-1", f"{n}", NOW_MS + n), b"evidence"[:n] or None)
         tx.raise_alarm(Alarm(f"kind-{n % 2}", "bx-1", "acc-1", f"{n}", NOW_MS + 9), None)
+    tx.set_kind(next(iter(tx.boxes())).box, 1, 1, "unreadable")
     tx.add_tally({"malformed": 2, "unknown-box": 1})
     tx.add_tally({"malformed": 3})
     tx.add_tally({})

@@ -33,6 +33,7 @@ REASONS: Final = {
     Reason.SUBSCRIPTION: N_("part of a subscription, or free"),
     Reason.DELIVERY_FAILED: N_("could not be viewed"),
     Reason.STOPPED_IN_PREVIEW: N_("stopped within its preview"),
+    Reason.DELIVERY_REPORT: N_("no order, but a delivery report"),
 }
 CLASSES: Final = {"film": N_("film"), "game": N_("game"), "on demand": N_("on demand")}
 DOCUMENTS: Final = {"invoice": N_("bill"), "credit-note": N_("credit note")}
@@ -82,6 +83,7 @@ DEEDS: Final = {
     "order rejected": N_("order rejected"),
     "order readmitted": N_("order readmitted"),
     "order corrected": N_("order corrected"),
+    "message read again": N_("message read again"),
     "order proven": N_("proof of the order given"),
     "bill credited": N_("bill credited"),
     "invoice written": N_("bill written as a file"),

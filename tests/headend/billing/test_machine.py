@@ -302,7 +302,7 @@ class BillingMachine(WatchedMachine):
         allowed = price is None or 0 < price <= right.price
         if price is not None:
             right.price, right.credit, right.promotion, right.currency = price, 0, "", "EUR"
-        if not allowed or not self.model.can_be_billed(right):
+        if not allowed or not self.model.can_be_billed(right, offer):
             self.world.refused((NotSuspendedError, NotFoundError), work)
             return
         self.world.do(work, tear)
