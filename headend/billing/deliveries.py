@@ -4,19 +4,20 @@ from dataclasses import replace
 
 from headend.billing import charging
 from headend.billing import credits as corrections
-from headend.billing.rating import Reason, stopped_in_preview
+from headend.billing.messages import message_of
+from headend.billing.rating import Reason, TimeBounds, stopped_in_preview
 from headend.billing.rows import Link, OrderRow, OrderState
 from headend.billing.store import BillingTx
-from shared.named import Delivery
+from shared.named import Delivery, Offer, Order
 
 
-def note_delivery(tx: BillingTx, delivery: Delivery, link: Link, effective_ms: int, now_ms: int) -> None:
+def note_delivery(tx: BillingTx, delivery: Delivery, link: Link, now_ms: int) -> None:
     """Take back the order that a report is about, or credit it, if it is not to be paid.
 
     `link` is the report's own message, `now_ms` the moment of posting.
     """
     order = tx.order(link.box, link.epoch, delivery.order_seq)
-    reason = _not_paid(tx, delivery, order, effective_ms)
+    reason = Reason.NONE if order is None else _unpaid(delivery, link, order, _offer_of(tx, order))
     if order is None or reason is Reason.NONE:
         return
     if order.state is OrderState.RATED:
@@ -27,14 +28,39 @@ def note_delivery(tx: BillingTx, delivery: Delivery, link: Link, effective_ms: i
         corrections.credit_order(tx, order, reason, now_ms)
 
 
-def _not_paid(tx: BillingTx, delivery: Delivery, order: OrderRow | None, effective_ms: int) -> Reason:
-    if order is None:
-        return Reason.NONE
-    if delivery.outcome == "failed":
-        return Reason.DELIVERY_FAILED
+def apply_stored(tx: BillingTx, order: OrderRow, offer: Offer | None) -> OrderRow:
+    """Zero-rate a suspended order of `offer` if a report about it that came meanwhile says so."""
+    for link in tx.deliveries_after(order.box, order.epoch, order.seq):
+        report = message_of(link)
+        if not isinstance(report, Delivery) or report.order_seq != order.seq:
+            continue
+        reason = _unpaid(report, link, order, offer)
+        if reason is not Reason.NONE:
+            unpaid = replace(order, state=OrderState.ZERO_RATED, reason=reason)
+            tx.set_order(unpaid)
+            return unpaid
+    return order
+
+
+def _offer_of(tx: BillingTx, order: OrderRow) -> Offer | None:
+    """The offer that an order is charged by, or else that it names itself; None until it has been read."""
+    if order.reason == Reason.UNREADABLE:
+        return None
     annex = tx.annex(order.box, order.epoch, order.seq)
-    offer = None if annex is None else tx.offer(annex.offer, annex.offer_version)
+    if annex is not None:
+        return tx.offer(annex.offer, annex.offer_version)
+    link = tx.link(order.box, order.epoch, order.seq)
+    message = None if link is None else message_of(link)
+    return tx.offer(message.offer, message.offer_version) if isinstance(message, Order) else None
+
+
+def _unpaid(report: Delivery, link: Link, order: OrderRow, offer: Offer | None) -> Reason:
+    if report.outcome == "failed":
+        return Reason.DELIVERY_FAILED
+    bounds = TimeBounds(order.effective_ms, link.received_ms)
     # One clock told both moments, so its own difference counts, however wrong it is and however late.
-    after_ms = min(max(0, delivery.at_ms - order.placed_ms), max(0, effective_ms - order.effective_ms))
-    stopped = delivery.outcome == "stopped" and stopped_in_preview(offer, after_ms)
+    after_ms = min(
+        max(0, report.at_ms - order.placed_ms), bounds.effective(report.at_ms) - order.effective_ms
+    )
+    stopped = report.outcome == "stopped" and stopped_in_preview(offer, after_ms)
     return Reason.STOPPED_IN_PREVIEW if stopped else Reason.NONE

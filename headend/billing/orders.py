@@ -223,7 +223,7 @@ def _store(tx: BillingTx, one: Signed, tip: Tip, now_ms: int) -> Tip:
         case Order():
             rate(tx, message, link, effective)
         case Delivery():
-            note_delivery(tx, message, link, effective, now_ms)
+            note_delivery(tx, message, link, now_ms)
         case None:
             tx.add_order(unreadable(tx, link, effective))
     return Tip(head.seq, one.hash, effective)

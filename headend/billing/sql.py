@@ -176,6 +176,13 @@ class SqlBillingTx(SqlBooksTx, SqlForgettingTx, SqlListsTx, SqlFleetTx):
             (link.seq, link.hash, effective_ms, link.box, link.epoch),
         )
 
+    def deliveries_after(self, box: str, epoch: int, seq: int) -> Iterator[Link]:
+        sql = (
+            f"SELECT {columns(Link)} FROM chain WHERE box = ? AND epoch = ? AND seq > ? "
+            "AND kind = 'delivery' AND envelope IS NOT NULL ORDER BY seq"
+        )
+        return self._all(Link, sql, box, epoch, seq)
+
     def set_kind(self, box: str, epoch: int, seq: int, kind: str) -> None:
         self._db.execute(f"UPDATE chain SET kind = ? WHERE {_PLACE}", (kind, box, epoch, seq))
 

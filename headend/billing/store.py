@@ -127,6 +127,10 @@ class BillingTx(BooksTx, ForgettingTx, ListsTx, FleetTx, Protocol):
         """Store a message and move the chain's end."""
         ...
 
+    def deliveries_after(self, box: str, epoch: int, seq: int) -> Iterator[Link]:
+        """The delivery reports of an epoch after a place whose signed bytes stand, in order."""
+        ...
+
     def set_kind(self, box: str, epoch: int, seq: int, kind: str) -> None:
         """Say what a stored message is that could not be read before."""
         ...

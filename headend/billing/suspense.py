@@ -3,10 +3,10 @@
 from dataclasses import dataclass, replace
 
 from headend.billing import charging
-from headend.billing.deliveries import note_delivery
+from headend.billing.deliveries import apply_stored, note_delivery
 from headend.billing.laws import law_of
 from headend.billing.messages import message_of
-from headend.billing.rating import Reason, TimeBounds, costs_nothing, display_text
+from headend.billing.rating import Reason, costs_nothing, display_text
 from headend.billing.rows import Link, NotFoundError, OrderRow, OrderState
 from headend.billing.store import BillingTx
 from shared.errors import StbError
@@ -105,21 +105,23 @@ def _admit(tx: BillingTx, ref: str, correction: Correction, decision: Decision, 
     row, offer = _corrected(tx, row, order, correction)
     meant = None if offer is None or order is None else (offer, order.salt)
     _check(tx, row, meant)
-    admitted = charging.readmit(tx, replace(row, reason=reason), meant, decision.now_ms)
+    admitted = apply_stored(tx, row, offer)
+    if admitted.state is OrderState.SUSPENDED:
+        admitted = charging.readmit(tx, replace(row, reason=reason), meant, decision.now_ms)
     tx.add_audit(decision.now_ms, decision.who, what, ref, decision.why)
     return admitted
 
 
 def _read_again(tx: BillingTx, row: OrderRow, link: Link, message: Chained, now_ms: int) -> OrderRow:
     if isinstance(message, Order):
-        return charging.read_again(tx, message, link, row)
+        read = charging.read_again(tx, message, link, row)
+        return apply_stored(tx, read, tx.offer(message.offer, message.offer_version))
     return _report_read_again(tx, row, link, message, now_ms)
 
 
 def _report_read_again(tx: BillingTx, row: OrderRow, link: Link, report: Delivery, now_ms: int) -> OrderRow:
     """Apply a delivery report; what waited was no order, so that it is nobody's and costs nothing."""
-    effective_ms = TimeBounds(row.effective_ms, link.received_ms).effective(report.at_ms)
-    note_delivery(tx, report, link, effective_ms, now_ms)
+    note_delivery(tx, report, link, now_ms)
     read = replace(row, state=OrderState.ZERO_RATED, reason=Reason.DELIVERY_REPORT, account=None)
     tx.set_kind(link.box, link.epoch, link.seq, "delivery")
     tx.set_order(read)

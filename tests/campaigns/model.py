@@ -59,6 +59,7 @@ class Charge:
     promotion: str
     received: int
     order: Order | None
+    reports: list[tuple[Delivery, int]] = field(default_factory=list)
     offer: Offer | None = None
     signed: bool = True
     titled: bool = False
@@ -156,7 +157,7 @@ class Model:
         chain.kept.append(said)
         chain.last_ms, chain.told = effective, max(chain.told, said.seq)
         if isinstance(body, Delivery):
-            self._deliver(self.charges.get(f"{box}/{epoch}/{body.order_seq}"), body, effective)
+            self._deliver(self.charges.get(f"{box}/{epoch}/{body.order_seq}"), body, now)
         else:
             self._order(f"{box}/{epoch}/{said.seq}", self.bound(box, effective), body, (effective, now))
 
@@ -238,21 +239,26 @@ class Model:
             for one in self.charges.values()
         )
 
-    def _deliver(self, charge: Charge | None, told: Delivery, effective: int) -> None:
+    def _deliver(self, charge: Charge | None, told: Delivery, received: int) -> None:
         if charge is None:
             return
-        failed = told.outcome == "failed"
-        if told.outcome == "stopped" and charge.titled and charge.offer is not None:
-            # By the box's own clock, or by what bounds it: whichever is sooner.
-            placed = charge.order.placed_ms if charge.order else 0
-            after = min(max(0, told.at_ms - placed), max(0, effective - charge.effective))
-            failed = after < charge.offer.preview_minutes * 60_000
-        if not failed:
+        charge.reports.append((told, received))
+        offer = charge.offer if charge.titled else self.named_offer(charge) if charge.signed else None
+        if not self._failed(charge, offer, told, received):
             return
         if charge.state in {"rated", "suspended"}:
             charge.state = "zero-rated"
         elif charge.state == "billed" and charge.left:
             charge.credited, charge.state = charge.payable, "credited"
+
+    def _failed(self, charge: Charge, offer: Offer | None, told: Delivery, received: int) -> bool:
+        if told.outcome != "stopped" or offer is None:
+            return told.outcome == "failed"
+        # By the box's own clock, or by what bounds it: whichever is sooner.
+        placed = charge.order.placed_ms if charge.order else 0
+        bounded = min(told.at_ms, max(received, charge.effective))
+        after = min(max(0, told.at_ms - placed), max(0, bounded - charge.effective))
+        return after < offer.preview_minutes * 60_000
 
     # --- what people decide
     def waiting(self) -> list[Charge]:
@@ -267,8 +273,11 @@ class Model:
             return False
         return charge.vat_bp in RATES[self.subscribers[charge.account].country]
 
-    def readmit(self, charge: Charge, offer: Offer | None) -> None:
-        if offer is None:
+    def readmit(self, charge: Charge, meant: Offer | None) -> None:
+        offer = meant if charge.order is not None else None
+        if any(self._failed(charge, meant, *report) for report in charge.reports):
+            charge.state = "zero-rated"
+        elif offer is None:
             charge.state = "rated"
         else:
             self._admit(charge, offer, _window(offer, charge.effective))

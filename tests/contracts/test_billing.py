@@ -127,7 +127,7 @@ def look_at_orders(look):
     for order in look.orders(None, None, 100):
         look.usage_entry(order.ref), look.entries_of(order.ref), look.annex(order.box, order.epoch, order.seq)
         look.neighbours(order.box, order.epoch, order.seq), look.order(order.box, order.epoch, order.seq)
-        look.link(order.box, order.epoch, order.seq)
+        look.link(order.box, order.epoch, order.seq), look.deliveries_after(order.box, order.epoch, 0)
     for account in ("acc-1", "acc-2", "nobody"):
         (
             look.orders_of(account),

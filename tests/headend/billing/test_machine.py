@@ -307,7 +307,7 @@ class BillingMachine(WatchedMachine):
             return
         self.world.do(work, tear)
         vars(charge).update(vars(right))
-        self.model.readmit(charge, offer if charge.order is not None else None)
+        self.model.readmit(charge, offer)
 
     @precondition(lambda self: self.model.waiting())
     @rule(pick=PICK, tear=TEARS)

@@ -4,6 +4,7 @@ import pytest
 
 from headend.billing import suspense
 from headend.billing.accounts import move_box, release_box
+from headend.billing.catalogue import publish_catalogue
 from headend.billing.invoices import raise_month
 from headend.billing.reconcile import reconcile
 from headend.billing.rows import NotFoundError, OrderState
@@ -11,7 +12,7 @@ from headend.billing.suspense import Correction, Decision
 from shared import dsse, named
 from shared.named import Evidence
 from shared.weeks import Month
-from tests.builders import DAY, HOUR, NOW_MS, SigningBox, account
+from tests.builders import CATALOGUE_KEY, DAY, HOUR, NOW_MS, SigningBox, account, billing_store, offer
 from tests.campaigns import books
 
 WHY = Decision("looked at it", "alice", NOW_MS)
@@ -223,3 +224,64 @@ def test_a_delivery_report_that_is_read_again_is_applied_and_is_no_order(store, 
 def test_a_suspended_order_that_could_not_be_delivered_is_not_billed(store, box):
     box.submit(box.order(price_cents=299), box.delivery(1, "failed"))
     assert (box.stored(1).state, box.stored(1).reason) == (OrderState.ZERO_RATED, "delivery-failed")
+
+
+@pytest.fixture
+def previewed(tmp_path):
+    """A box whose film has a preview of five minutes, and a name that is published later."""
+    store = billing_store(tmp_path, offer(preview_minutes=5))
+    yield SigningBox(store).enrolled()
+    store.close()
+
+
+def publish_later(store, name):
+    sold = [offer(preview_minutes=5), offer(name, preview_minutes=5)]
+    store.write(lambda tx: publish_catalogue(tx, sold, CATALOGUE_KEY, NOW_MS))
+
+
+def test_a_suspended_order_that_was_stopped_within_its_preview_leaves_the_queue_at_once(previewed):
+    box = previewed
+    box.submit(box.order(price_cents=498), box.delivery(1, "stopped", NOW_MS + 60_000), now_ms=NOW_MS + HOUR)
+    assert (box.stored(1).state, box.stored(1).reason) == (OrderState.ZERO_RATED, "stopped-in-preview")
+    books.check(box.store)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "state", "reason"),
+    [
+        (4, OrderState.ZERO_RATED, "stopped-in-preview"),
+        (5, OrderState.RATED, "readmitted: unknown-offer"),
+    ],
+)
+def test_a_stop_while_an_order_waited_holds_once_its_offer_is_known(previewed, minutes, state, reason):
+    box = previewed
+    reports = [box.order("late"), box.delivery(1, "confirmed"), box.order("other")]
+    box.submit(*reports, box.delivery(1, "stopped", NOW_MS + minutes * 60_000), now_ms=NOW_MS + HOUR)
+    assert box.stored(1).state is OrderState.SUSPENDED
+    publish_later(box.store, "late")
+    decide(box.store, suspense.readmit, f"{box.box}/1/1")
+    assert (box.stored(1).state, box.stored(1).reason) == (state, reason)
+    assert audit(box.store) == ("alice", "order readmitted")
+    books.check(box.store)
+
+
+def test_a_stop_holds_by_the_offer_that_was_meant(previewed):
+    box = previewed
+    said = [box.order("film-one"), box.delivery(1, "stopped", NOW_MS + 60_000)]
+    box.submit(*said, now_ms=NOW_MS + HOUR)
+    meant = Correction(offer=("film-1", 1))
+    row = box.store.write(lambda tx: suspense.correct(tx, f"{box.box}/1/1", meant, WHY))
+    assert (row.state, row.reason) == (OrderState.ZERO_RATED, "stopped-in-preview")
+    assert box.store.read().last_entry()[0] == 0
+
+
+@pytest.mark.parametrize("first", [1, 2])
+def test_an_order_and_its_stop_are_read_again_in_either_order(previewed, upgraded, first):
+    box = previewed
+    stop = {"type": "delivery", "v": 3, "order_seq": 1, "outcome": "stopped", "at_ms": NOW_MS + 60_000}
+    box.submit(box.order(v=3, price_cents=9999), box.raw(**stop), now_ms=NOW_MS + HOUR)
+    upgraded()
+    for seq in (first, 3 - first):
+        decide(box.store, suspense.readmit, f"{box.box}/1/{seq}")
+    assert [box.stored(seq).reason for seq in (1, 2)] == ["stopped-in-preview", "delivery-report"]
+    books.check(box.store)
