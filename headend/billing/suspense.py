@@ -146,8 +146,8 @@ def _corrected(
 
 
 def _at_price(tx: BillingTx, row: OrderRow, cents: int) -> OrderRow:
-    if not 0 < cents <= row.price_cents:
-        raise NotSuspendedError(f"order {row.ref} showed {row.price_cents} cents; it is never billed at more")
+    if not 0 < cents <= row.payable:
+        raise NotSuspendedError(f"order {row.ref} showed {row.payable} cents; it is never billed at more")
     country = tx.account(row.account).country if row.account else "NL"
     currency = law_of(tx, country, row.effective_ms).currency
     # The price says what is to be paid; the promotion that was shown has no part in it any more.

@@ -299,7 +299,8 @@ class BillingMachine(WatchedMachine):
             offer = self.model.offers[put_right.offer]
             right.vat_bp = offer.vat_bp
         right.account = put_right.account or right.account
-        allowed = price is None or 0 < price <= right.price
+        # Never more than the screen showed: its price less its promotion.
+        allowed = price is None or 0 < price <= right.payable
         if price is not None:
             right.price, right.credit, right.promotion, right.currency = price, 0, "", "EUR"
         if not allowed or not self.model.can_be_billed(right, offer):

@@ -71,6 +71,16 @@ def test_an_order_is_corrected_to_a_lower_price_and_never_to_a_higher_one(store,
     assert audit(store) == ("alice", "order corrected")
 
 
+def test_an_order_with_a_promotion_is_corrected_to_no_more_than_the_screen_showed(store, box):
+    box.submit(box.order(promotion="no", promotion_version=1, credit_cents=200))
+    ref = f"{box.box}/1/1"
+    with pytest.raises(suspense.NotSuspendedError, match="showed 299 cents"):
+        store.write(lambda tx: suspense.correct(tx, ref, Correction(price_cents=300), WHY))
+    row = store.write(lambda tx: suspense.correct(tx, ref, Correction(price_cents=299), WHY))
+    assert (row.state, row.price_cents, row.credit_cents, row.payable) == (OrderState.RATED, 299, 0, 299)
+    books.check(store)
+
+
 def test_an_order_is_corrected_to_the_offer_that_was_meant_and_opens_its_window(store, box):
     box.submit(box.order("film-one", vat_bp=900))
     ref = f"{box.box}/1/1"
