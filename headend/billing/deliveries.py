@@ -16,7 +16,7 @@ def note_delivery(tx: BillingTx, delivery: Delivery, link: Link, now_ms: int) ->
 
     `link` is the report's own message, `now_ms` the moment of posting.
     """
-    order = tx.order(link.box, link.epoch, delivery.order_seq)
+    order = _held(tx, link.box, link.epoch, delivery.order_seq)
     reason = Reason.NONE if order is None else _unpaid(delivery, link, order, _offer_of(tx, order))
     if order is None or reason is Reason.NONE:
         return
@@ -40,6 +40,15 @@ def apply_stored(tx: BillingTx, order: OrderRow, offer: Offer | None) -> OrderRo
             tx.set_order(unpaid)
             return unpaid
     return order
+
+
+def _held(tx: BillingTx, box: str, epoch: int, seq: int) -> OrderRow | None:
+    """An order as it stands while nobody else changes what its account is charged."""
+    order = tx.order(box, epoch, seq)
+    if order is None or order.account is None:
+        return order
+    tx.account(order.account)
+    return tx.order(box, epoch, seq)
 
 
 def _offer_of(tx: BillingTx, order: OrderRow) -> Offer | None:
