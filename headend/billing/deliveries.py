@@ -6,7 +6,7 @@ from headend.billing import charging
 from headend.billing import credits as corrections
 from headend.billing.messages import message_of
 from headend.billing.rating import Reason, TimeBounds, stopped_in_preview
-from headend.billing.rows import Link, OrderRow, OrderState
+from headend.billing.rows import Alarm, Link, OrderRow, OrderState
 from headend.billing.store import BillingTx
 from shared.named import Delivery, Offer, Order
 
@@ -24,6 +24,10 @@ def note_delivery(tx: BillingTx, delivery: Delivery, link: Link, now_ms: int) ->
         charging.take_back(tx, order, reason, now_ms)
     elif order.state is OrderState.SUSPENDED:
         tx.set_order(replace(order, state=OrderState.ZERO_RATED, reason=reason))
+    elif order.state is OrderState.BILLED and order.account is None:
+        # Its books are emptied: nobody knows whose it was.
+        detail = f"epoch {order.epoch}, seq {order.seq}: {reason}"
+        tx.raise_alarm(Alarm("not-credited", order.box, "", detail, now_ms), None)
     elif order.state is OrderState.BILLED:
         corrections.credit_order(tx, order, reason, now_ms)
 

@@ -57,6 +57,8 @@ ALARMS: Final = {
     "velocity": N_("very many orders in a day"),
     "over-limit": N_("over the spending limit"),
     "wrong-binding": N_("box bound elsewhere"),
+    "not-credited": N_("delivery of an order that can be credited no more"),
+    "not-decided": N_("message that could not be decided on"),
 }
 VERDICTS: Final = {
     "ok": N_("holds"),

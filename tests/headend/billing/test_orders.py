@@ -3,12 +3,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headend.billing import orders, refusals
+from headend.billing import orders, refusals, suspense
+from headend.billing.credits import BadCreditError
 from headend.billing.reconcile import reconcile
 from headend.billing.rows import LEDGERS, OrderState
+from headend.billing.suspense import Decision
 from headend.kit.http import MalformedError
+from headend.kit.storage import StorageError
 from shared.named import GENESIS, Evidence
 from tests.builders import DAY, GOOD, HOUR, NOW_MS, SigningBox, account, billing_store
+from tests.campaigns import books
 
 NOTHING = dict.fromkeys(LEDGERS, 0)
 
@@ -291,3 +295,51 @@ def test_what_breaks_on_one_of_several_submissions_breaks_no_other(store, box, m
     assert isinstance(broken, RuntimeError)
     assert box.stored(1) is not None
     assert other.stored(1) is None
+
+
+@pytest.mark.parametrize("what", ["rate", "note_delivery"])
+def test_what_cannot_be_decided_on_is_stored_and_suspended_and_holds_up_nothing(
+    store, box, monkeypatch, what
+):
+    """Once the error is mended it is readmitted, and decided as if there had been none."""
+    store.write(lambda tx: tx.add_account(account("acc-2")))
+    other = SigningBox(store, account="acc-2", serial="SN-2").enrolled()
+    decide = getattr(orders, what)
+
+    def fails(tx, message, link, *times):
+        if (link.box, link.seq) == (box.box, 2):
+            raise BadCreditError("a fault of ours")
+        return decide(tx, message, link, *times)
+
+    monkeypatch.setattr(orders, what, fails)
+    first = box.order()
+    second = box.order("film-2", price_cents=399) if what == "rate" else box.delivery(1, "failed")
+    said = [first, second, box.order("bought", price_cents=1299)]
+    one, another = orders.take_group(store, [said, [other.order()]], NOW_MS)
+    assert (one.ack, another.ack) == (3, 1)
+    assert (box.stored(2).state, box.stored(2).reason) == (OrderState.SUSPENDED, "unreadable")
+    assert [box.stored(seq).state for seq in (1, 3)] == [OrderState.RATED] * 2
+    (alarm,) = store.read().alarms(9)
+    assert (alarm.kind, alarm.box, alarm.detail) == (
+        "not-decided",
+        box.box,
+        "epoch 1, seq 2: BadCreditError",
+    )
+    monkeypatch.undo()
+    looked = Decision("mended", "alice", NOW_MS)
+    store.write(lambda tx: suspense.readmit(tx, f"{box.box}/1/2", looked))
+    if what == "rate":
+        assert (box.stored(2).state, box.stored(2).payable) == (OrderState.RATED, 399)
+    else:
+        assert box.stored(1).reason == "delivery-failed"
+    books.check(store)
+
+
+def test_a_database_that_fails_while_an_order_is_rated_stores_nothing(store, box, monkeypatch):
+    def fails(*_):
+        raise StorageError("the disk is full")
+
+    monkeypatch.setattr(orders, "rate", fails)
+    with pytest.raises(StorageError):
+        box.submit(box.order())
+    assert store.read().chain_end(box.box, 1).last_seq == 0
