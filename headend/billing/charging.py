@@ -72,6 +72,26 @@ def take_back(tx: BillingTx, row: OrderRow, reason: str, now_ms: int) -> None:
     tx.set_order(replace(row, state=OrderState.ZERO_RATED, reason=reason))
 
 
+def charge_play(tx: BillingTx, row: OrderRow, order: Order, offer: Offer, now_ms: int) -> None:
+    """Charge a play of an open window, at what its screen showed, if its window is paid by no other order.
+
+    What paid for it once and was credited for another reason than its delivery pays for it still.
+    """
+    if tx.open_window(row.account or "", offer.offer, *_window(row, offer), credited=True) is not None:
+        return
+    link = _message(tx, row)
+    charged = replace(row, state=OrderState.RATED, reason=Reason.NONE)
+    if row.price_cents == order.price_cents:  # in a corrected price the promotion has no part
+        said = row_of(order, link, row.effective_ms, named_by(tx, order, link, row.effective_ms))
+        charged = replace(
+            charged, promotion=said.promotion, category=said.category, credit_cents=said.credit_cents
+        )
+    tx.set_order(charged)
+    tx.set_window(row.box, row.epoch, row.seq, window_until(offer, row.effective_ms))
+    post_usage(tx, charged, link, now_ms)
+    _watch(tx, charged, tx.account(row.account or ""))
+
+
 def _message(tx: BillingTx, row: OrderRow) -> Link:
     link = tx.link(row.box, row.epoch, row.seq)
     if link is None:

@@ -1,11 +1,15 @@
-"""Delivery reports: what could not be viewed, or was stopped within its preview, is not paid."""
+"""Delivery reports: what could not be viewed, or was stopped within its preview, is not paid.
+
+Then it pays for nothing else either: plays of the same title that cost nothing within its window are charged,
+the earliest first, unless it could not be viewed or was stopped too.
+"""
 
 from dataclasses import replace
 
 from headend.billing import charging
 from headend.billing import credits as corrections
 from headend.billing.messages import message_of
-from headend.billing.rating import Reason, TimeBounds, stopped_in_preview
+from headend.billing.rating import Reason, TimeBounds, stopped_in_preview, window_until
 from headend.billing.rows import Alarm, Link, OrderRow, OrderState
 from headend.billing.store import BillingTx
 from shared.named import Delivery, Offer, Order
@@ -22,7 +26,8 @@ def note_delivery(tx: BillingTx, delivery: Delivery, link: Link, now_ms: int) ->
         return
     if order.state is OrderState.RATED:
         charging.take_back(tx, order, reason, now_ms)
-    elif order.state is OrderState.SUSPENDED:
+        _charge_plays(tx, order, now_ms)
+    elif order.state is OrderState.SUSPENDED or order.reason == Reason.OPEN_WINDOW:
         tx.set_order(replace(order, state=OrderState.ZERO_RATED, reason=reason))
     elif order.state is OrderState.BILLED and order.account is None:
         # Its books are emptied: nobody knows whose it was.
@@ -30,6 +35,22 @@ def note_delivery(tx: BillingTx, delivery: Delivery, link: Link, now_ms: int) ->
         tx.raise_alarm(Alarm("not-credited", order.box, "", detail, now_ms), None)
     elif order.state is OrderState.BILLED:
         corrections.credit_order(tx, order, reason, now_ms)
+        _charge_plays(tx, order, now_ms)
+
+
+def _charge_plays(tx: BillingTx, unpaid: OrderRow, now_ms: int) -> None:
+    """Charge the plays that cost nothing since an order paid for them that is not to be paid itself."""
+    annex = tx.annex(unpaid.box, unpaid.epoch, unpaid.seq)
+    if annex is None:
+        return
+    for play in tx.free_plays(annex.account, annex.offer, annex.window_until_ms):
+        offer = tx.offer(play.offer, play.offer_version)
+        row, link = tx.order(play.box, play.epoch, play.seq), tx.link(play.box, play.epoch, play.seq)
+        message = None if link is None else message_of(link)
+        if offer is None or row is None or not isinstance(message, Order):
+            continue
+        if window_until(offer, row.effective_ms) > annex.window_from_ms:
+            charging.charge_play(tx, row, message, offer, now_ms)
 
 
 def apply_stored(tx: BillingTx, order: OrderRow, offer: Offer | None) -> OrderRow:

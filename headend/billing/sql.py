@@ -32,7 +32,9 @@ from shared.named import GENESIS, AccountId, BoxId, Offer, Promotion
 
 _ORDER = columns(OrderRow)
 _ANNEX = columns(AnnexRow)
+_ANNEXES = ", ".join(f"annex.{name}" for name in _ANNEX.split(", "))
 _WINDOW_STATES = "('rated', 'billed')"
+_CREDITED = "state = 'credited' AND reason NOT IN ('delivery-failed', 'stopped-in-preview')"
 _PLACE = "box = ? AND epoch = ? AND seq = ?"
 
 
@@ -350,14 +352,27 @@ class SqlBillingTx(SqlBooksTx, SqlForgettingTx, SqlListsTx, SqlFleetTx):
         sql = f"SELECT {_ANNEX} FROM annex WHERE box = ? AND epoch = ? AND seq = ?"
         return self._one(AnnexRow, sql, box, epoch, seq)
 
-    def open_window(self, account: str, offer: str, from_ms: int, until_ms: int) -> AnnexRow | None:
+    def set_window(self, box: str, epoch: int, seq: int, until_ms: int) -> None:
+        self._db.execute(f"UPDATE annex SET window_until_ms = ? WHERE {_PLACE}", (until_ms, box, epoch, seq))
+
+    def open_window(
+        self, account: str, offer: str, from_ms: int, until_ms: int, *, credited: bool = False
+    ) -> AnnexRow | None:
+        paid = f"(state IN {_WINDOW_STATES} OR {_CREDITED})" if credited else f"state IN {_WINDOW_STATES}"
         sql = (
-            f"SELECT {', '.join('annex.' + name for name in _ANNEX.split(', '))} "
-            "FROM annex JOIN orders USING (box, epoch, seq) WHERE annex.account = ? AND offer = ? "
-            "AND window_from_ms < ? AND window_until_ms > ? "
-            f"AND state IN {_WINDOW_STATES} ORDER BY window_from_ms LIMIT 1"
+            f"SELECT {_ANNEXES} FROM annex JOIN orders USING (box, epoch, seq) "
+            "WHERE annex.account = ? AND offer = ? AND window_from_ms < ? AND window_until_ms > ? "
+            f"AND {paid} ORDER BY window_from_ms LIMIT 1"
         )
         return self._one(AnnexRow, sql, account, offer, until_ms, from_ms)
+
+    def free_plays(self, account: str, offer: str, before_ms: int) -> list[AnnexRow]:
+        sql = (
+            f"SELECT {_ANNEXES} FROM annex JOIN orders USING (box, epoch, seq) "
+            "WHERE annex.account = ? AND offer = ? AND window_from_ms < ? AND state = 'zero-rated' "
+            "AND reason = 'open-window' ORDER BY window_from_ms, box, epoch, seq"
+        )
+        return list(self._all(AnnexRow, sql, account, offer, before_ms))
 
     # --- tokens
     def draw_reporting(self, week: str, drawn: Mapping[str, str]) -> None:

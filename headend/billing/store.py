@@ -235,8 +235,21 @@ class BillingTx(BooksTx, ForgettingTx, ListsTx, FleetTx, Protocol):
         """The removable half of an order, if it still stands."""
         ...
 
-    def open_window(self, account: str, offer: str, from_ms: int, until_ms: int) -> AnnexRow | None:
-        """The account's first window for an offer that overlaps [from, until)."""
+    def set_window(self, box: str, epoch: int, seq: int, until_ms: int) -> None:
+        """Say until when the window of an order is open."""
+        ...
+
+    def open_window(
+        self, account: str, offer: str, from_ms: int, until_ms: int, *, credited: bool = False
+    ) -> AnnexRow | None:
+        """The account's first window for an offer that overlaps [from, until).
+
+        With `credited`, also that of an order that was credited for another reason than its delivery.
+        """
+        ...
+
+    def free_plays(self, account: str, offer: str, before_ms: int) -> list[AnnexRow]:
+        """The account's plays of an offer that cost nothing for an open window, the earliest first."""
         ...
 
     # --- tokens

@@ -65,6 +65,8 @@ class Charge:
     titled: bool = False
     until: int = 0
     credited: int = 0
+    free_play: bool = False
+    unpaid: bool = False
     billed_at: int | None = None
 
     @property
@@ -221,17 +223,18 @@ class Model:
         """Charge it, unless it is included, or the account has a window that overlaps [effective, until)."""
         charge.offer, charge.titled = offer, True
         free = offer.mode == "subscription" or offer.price_cents == 0
-        if free or self._running(charge, offer, until):
+        charge.free_play = not free and self._running(charge, offer, until)
+        if free or charge.free_play:
             charge.state, charge.until = "zero-rated", charge.effective
             charge.credit, charge.promotion = 0, ""
         else:
             charge.state, charge.until = "rated", _window(offer, charge.effective)
 
-    def _running(self, charge: Charge, offer: Offer, until: int) -> bool:
+    def _running(self, charge: Charge, offer: Offer, until: int, *, credited: bool = False) -> bool:
         return any(
             one.account == charge.account
             and one.titled
-            and one.state in RUNS
+            and (one.state in RUNS or (credited and one.state == "credited" and not one.unpaid))
             and one.offer is not None
             and one.offer.offer == offer.offer
             and one.effective < until
@@ -246,10 +249,31 @@ class Model:
         offer = charge.offer if charge.titled else self.named_offer(charge) if charge.signed else None
         if not self._failed(charge, offer, told, received):
             return
-        if charge.state in {"rated", "suspended"}:
+        charge.free_play = False
+        if charge.state == "suspended":
             charge.state = "zero-rated"
+        elif charge.state == "rated":
+            charge.state = "zero-rated"
+            self._charge_plays(charge)
         elif charge.state == "billed" and charge.left:
-            charge.credited, charge.state = charge.payable, "credited"
+            charge.credited, charge.state, charge.unpaid = charge.payable, "credited", True
+            self._charge_plays(charge)
+
+    def _charge_plays(self, unpaid: Charge) -> None:
+        """Who pays for a title that was not paid for after all: the earliest play that cost nothing by it."""
+        plays = [one for one in self.charges.values() if one.free_play and one.account == unpaid.account]
+        for one in sorted(plays, key=_when):
+            sold, paid = one.offer, unpaid.offer
+            if not (one.titled and one.signed and unpaid.titled) or sold is None or paid is None:
+                continue
+            until = _window(sold, one.effective)
+            if sold.offer != paid.offer or one.effective >= unpaid.until or until <= unpaid.effective:
+                continue
+            if not self._running(one, sold, until, credited=True):
+                one.state, one.until, one.free_play = "rated", until, False
+                if one.order is not None and one.price == one.order.price_cents:
+                    one.credit = min(one.order.credit_cents, one.price)
+                    one.promotion = one.order.promotion or ""
 
     def _failed(self, charge: Charge, offer: Offer | None, told: Delivery, received: int) -> bool:
         if told.outcome != "stopped" or offer is None:
@@ -326,6 +350,11 @@ class Model:
             if one.state in {"rated", "billed", "credited"}:
                 sums[str(one.account)] += one.left
         return sums
+
+
+def _when(charge: Charge) -> tuple[int, str, int, int]:
+    box, epoch, seq = charge.ref.rsplit("/", 2)
+    return charge.effective, box, int(epoch), int(seq)
 
 
 def _within(at: int, since: int, until: int | None) -> bool:

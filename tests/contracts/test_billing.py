@@ -53,7 +53,8 @@ def write_the_rest(tx):
     for n in range(3):
         tx.raise_alarm(Alarm(f"kind-{n % 2}", "bx-1", "acc-1", f"{n}", NOW_MS + n), b"evidence"[:n] or None)
         tx.raise_alarm(Alarm(f"kind-{n % 2}", "bx-1", "acc-1", f"{n}", NOW_MS + 9), None)
-    tx.set_kind(next(iter(tx.boxes())).box, 1, 1, "unreadable")
+    box = next(iter(tx.boxes())).box
+    tx.set_kind(box, 1, 1, "unreadable"), tx.set_window(box, 1, 1, LATE)
     tx.add_tally({"malformed": 2, "unknown-box": 1})
     tx.add_tally({"malformed": 3})
     tx.add_tally({})
@@ -137,6 +138,7 @@ def look_at_orders(look):
         )
         look.promotion_uses(account, "autumn"), look.annexes_of(account), look.boxes_of(account)
         look.open_window(account, "film-1", 0, LATE), look.signed_deliveries(account)
+        look.open_window(account, "film-1", 0, LATE, credited=True), look.free_plays(account, "film-1", LATE)
         for table in ("orders", "entries", "invoices", "accounts", "boxes", "audit"):
             look.rows_about(table, account)
     look.promotion("autumn", 1), look.promotion("autumn", 9), look.offer("film-1", 1), look.offer("x", 1)
