@@ -250,16 +250,16 @@ def _watch(tx: BillingTx, row: OrderRow, account: Account) -> None:
     """Look how much an account orders, and for how much, at an order that costs something."""
     if row.state is not OrderState.RATED:
         return
-    day_ms = row.effective_ms - _DAY_MS
-    if tx.paid_orders_since(account.account, day_ms, VELOCITY_LIMIT + 1) > VELOCITY_LIMIT:
+    until_ms = row.effective_ms + 1
+    paid = tx.paid_orders(account.account, until_ms - _DAY_MS, until_ms, VELOCITY_LIMIT + 1)
+    if paid > VELOCITY_LIMIT:
         day = from_ms(row.effective_ms).date().isoformat()
         tx.raise_alarm(Alarm("velocity", row.box, account.account, day, row.received_ms), None)
     limit = account.spending_limit_cents
     if limit is None:
         return
-    zone = ZoneInfo(account.zone)
-    spent = tx.spent_since(account.account, to_ms(Month.parse(row.month).start(zone)))
-    if spent > limit:
+    month, zone = Month.parse(row.month), ZoneInfo(account.zone)
+    if tx.spent(account.account, to_ms(month.start(zone)), to_ms(month.end(zone))) > limit:
         tx.raise_alarm(Alarm("over-limit", row.box, account.account, row.month, row.received_ms), None)
 
 

@@ -47,7 +47,7 @@ def _charge_plays(tx: BillingTx, unpaid: OrderRow, now_ms: int) -> None:
         offer = tx.offer(play.offer, play.offer_version)
         row, link = tx.order(play.box, play.epoch, play.seq), tx.link(play.box, play.epoch, play.seq)
         message = None if link is None else message_of(link)
-        if offer is None or row is None or not isinstance(message, Order):
+        if offer is None or row is None or row.account is None or not isinstance(message, Order):
             continue
         if window_until(offer, row.effective_ms) > annex.window_from_ms:
             charging.charge_play(tx, row, message, offer, now_ms)

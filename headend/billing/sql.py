@@ -331,19 +331,19 @@ class SqlBillingTx(SqlBooksTx, SqlForgettingTx, SqlListsTx, SqlFleetTx):
         )
         return {OrderState(state): (n, cents) for state, n, cents in self._db.execute(sql)}
 
-    def paid_orders_since(self, account: str, from_ms: int, most: int) -> int:
+    def paid_orders(self, account: str, from_ms: int, until_ms: int, most: int) -> int:
         sql = (
             "SELECT count(*) FROM (SELECT 1 FROM orders INDEXED BY orders_by_account WHERE account = ? "
-            "AND effective_ms >= ? AND state IN ('rated', 'billed') LIMIT ?) AS paid"
+            "AND effective_ms >= ? AND effective_ms < ? AND state IN ('rated', 'billed') LIMIT ?) AS paid"
         )
-        return self._one(int, sql, account, from_ms, most) or 0
+        return self._one(int, sql, account, from_ms, until_ms, most) or 0
 
-    def spent_since(self, account: str, from_ms: int) -> int:
+    def spent(self, account: str, from_ms: int, until_ms: int) -> int:
         sql = (
             "SELECT coalesce(sum(price_cents - credit_cents), 0) FROM orders "
-            "WHERE account = ? AND effective_ms >= ? AND state IN ('rated', 'billed')"
+            "WHERE account = ? AND effective_ms >= ? AND effective_ms < ? AND state IN ('rated', 'billed')"
         )
-        return self._one(int, sql, account, from_ms) or 0
+        return self._one(int, sql, account, from_ms, until_ms) or 0
 
     def add_annex(self, row: AnnexRow) -> None:
         self._insert("annex", _ANNEX, values_of(row))

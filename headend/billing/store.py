@@ -219,12 +219,12 @@ class BillingTx(BooksTx, ForgettingTx, ListsTx, FleetTx, Protocol):
         """Number and payable cents (what is left after credits) of orders by state."""
         ...
 
-    def paid_orders_since(self, account: str, from_ms: int, most: int) -> int:
-        """How many orders that cost something took effect since an instant, counted as far as `most`."""
+    def paid_orders(self, account: str, from_ms: int, until_ms: int, most: int) -> int:
+        """How many orders that cost something took effect in [from, until), counted as far as `most`."""
         ...
 
-    def spent_since(self, account: str, from_ms: int) -> int:
-        """Payable cents of an account's orders that took effect since an instant."""
+    def spent(self, account: str, from_ms: int, until_ms: int) -> int:
+        """Payable cents of an account's orders that took effect in [from, until)."""
         ...
 
     def add_annex(self, row: AnnexRow) -> None:

@@ -132,8 +132,8 @@ def look_at_orders(look):
     for account in ("acc-1", "acc-2", "nobody"):
         (
             look.orders_of(account),
-            look.paid_orders_since(account, 0, 2),
-            look.spent_since(account, 0),
+            look.paid_orders(account, 0, LATE, 2),
+            look.spent(account, 0, LATE),
             look.due_orders(account, LATE),
         )
         look.promotion_uses(account, "autumn"), look.annexes_of(account), look.boxes_of(account)

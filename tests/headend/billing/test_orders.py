@@ -1,3 +1,5 @@
+from datetime import UTC, datetime
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -10,8 +12,9 @@ from headend.billing.rows import LEDGERS, OrderState
 from headend.billing.suspense import Decision
 from headend.kit.http import MalformedError
 from headend.kit.storage import StorageError
+from shared.clock import to_ms
 from shared.named import GENESIS, Evidence
-from tests.builders import DAY, GOOD, HOUR, NOW_MS, SigningBox, account, billing_store
+from tests.builders import DAY, GOOD, HOUR, NOW_MS, SigningBox, account, billing_store, offer
 from tests.campaigns import books
 
 NOTHING = dict.fromkeys(LEDGERS, 0)
@@ -210,8 +213,6 @@ def test_a_factory_reset_starts_a_new_epoch_beside_the_old_one(store, box):
 
 
 def test_many_orders_a_day_raise_an_alarm_and_are_billed(tmp_path):
-    from tests.builders import offer
-
     offers = [offer(f"f{number}") for number in range(25)]
     store = billing_store(tmp_path, *offers)
     box = SigningBox(store).enrolled()
@@ -229,6 +230,28 @@ def test_spending_over_the_limit_raises_an_alarm_and_is_billed(store):
     box.submit(box.order(), box.order("film-2", price_cents=399))
     assert alarms(store) == ["over-limit"]
     assert reconcile(store.read()).not_yet_due == 2
+
+
+def test_a_late_order_raises_no_alarm_for_what_was_ordered_since(tmp_path):
+    """Not in the days after it, and not in the months after its own, which ends in the account's zone."""
+    offers = [offer(f"f{number}") for number in range(30)]
+    store = billing_store(tmp_path, *offers)
+    limited = account("acc-2", spending_limit_cents=12_000)
+    store.write(lambda tx: tx.add_account(limited))
+    box = SigningBox(store, account="acc-2").enrolled()
+    late = SigningBox(store, account="acc-2", serial="SN-2").enrolled()
+    november = to_ms(datetime(2026, 10, 31, 23, tzinfo=UTC))
+    for number in range(20):
+        box.submit(box.order(f"f{number}", at_ms=november + number), now_ms=november + DAY)
+    assert alarms(store) == []
+    for number in range(20, 29):
+        late.submit(late.order(f"f{number}", at_ms=november - HOUR + number), now_ms=november + 2 * DAY)
+    assert late.stored(1).month == "2026-10"
+    assert alarms(store) == []
+    assert reconcile(store.read()).not_yet_due == 29
+    late.submit(late.order("f29", at_ms=november + HOUR), now_ms=november + 2 * DAY)
+    assert alarms(store) == ["velocity"]
+    store.close()
 
 
 @settings(max_examples=25)
