@@ -35,13 +35,17 @@ class Subscriber:
 
 @dataclass(frozen=True)
 class Said:
-    """A chained message as a box made it; `body` is None where nobody can read it."""
+    """A chained message as a box made it; `body` is None where nobody can read it.
+
+    `later` is what it says to those who speak the next version.
+    """
 
     seq: int
     prev: str
     hash: str
     envelope: bytes
     body: Order | Delivery | None
+    later: Order | Delivery | None = None
 
 
 @dataclass
@@ -59,6 +63,7 @@ class Charge:
     promotion: str
     received: int
     order: Order | None
+    later: Order | Delivery | None = None
     reports: list[tuple[Delivery, int]] = field(default_factory=list)
     offer: Offer | None = None
     signed: bool = True
@@ -114,6 +119,7 @@ class Model:
         self.bills: dict[tuple[str, str], list[str]] = {}
         self.alarms: set[tuple[str, str, str]] = set()
         self.never: set[bytes] = set()
+        self.learnt = False
 
     # --- boxes
     def enrol(self, box: str, epoch: int, account: str, now: int) -> None:
@@ -152,7 +158,7 @@ class Model:
         return len(self.chains[box, epoch].kept), kind
 
     def _accept(self, box: str, epoch: int, said: Said, now: int) -> None:
-        chain, body = self.chains[box, epoch], said.body
+        chain, body = self.chains[box, epoch], said.later if self.learnt and said.later else said.body
         told = {Order: "placed_ms", Delivery: "at_ms"}.get(type(body))
         at = max(getattr(body, told) if told else 0, chain.last_ms)
         effective = min(at, max(now, chain.last_ms))
@@ -161,26 +167,16 @@ class Model:
         if isinstance(body, Delivery):
             self._deliver(self.charges.get(f"{box}/{epoch}/{body.order_seq}"), body, now)
         else:
-            self._order(f"{box}/{epoch}/{said.seq}", self.bound(box, effective), body, (effective, now))
+            ref = f"{box}/{epoch}/{said.seq}"
+            self._order(ref, self.bound(box, effective), body, (effective, now))
+            if body is None:
+                self.charges[ref].later = said.later
 
     def _order(self, ref: str, account: str | None, order: Order | None, times: tuple[int, int]) -> None:
         effective, received = times
-        if order is None:
-            charge = Charge(ref, account, "suspended", 0, 0, "", 0, effective, "", received, None)
-        else:
-            charge = Charge(
-                ref=ref,
-                account=account,
-                state="suspended",
-                price=order.price_cents,
-                credit=min(order.credit_cents, order.price_cents),
-                currency=order.currency,
-                vat_bp=order.vat_bp,
-                effective=effective,
-                promotion=order.promotion or "",
-                received=received,
-                order=order,
-            )
+        charge = Charge(ref, account, "suspended", 0, 0, "", 0, effective, "", received, None)
+        if order is not None:
+            _say(charge, order)
             if self._sound(order, account, effective):
                 offer = self.offers[order.offer, order.offer_version]
                 self._admit(charge, offer, _window(offer, effective))
@@ -288,6 +284,23 @@ class Model:
     def waiting(self) -> list[Charge]:
         return [one for one in self.charges.values() if one.state == "suspended"]
 
+    def read_again(self, charge: Charge) -> bool:
+        """What could not be read before is decided as if it could have been; whether that is all of it."""
+        body, box = charge.later, charge.ref.split("/")[0]
+        if isinstance(body, Delivery):
+            epoch = charge.ref.split("/")[1]
+            charge.account, charge.state, charge.signed = None, "zero-rated", False
+            self._deliver(self.charges.get(f"{box}/{epoch}/{body.order_seq}"), body, charge.received)
+            return True
+        assert body is not None
+        latest = max(charge.received, charge.effective)
+        charge.effective = min(max(body.placed_ms, charge.effective), latest)
+        charge.account = self.bound(box, charge.effective)
+        _say(charge, body)
+        if any(self._failed(charge, self.named_offer(charge), *report) for report in charge.reports):
+            charge.state = "zero-rated"
+        return charge.state != "suspended" or not self._sound(body, charge.account, charge.effective)
+
     def can_be_billed(self, charge: Charge, offer: Offer | None) -> bool:
         if charge.account is None:
             return False
@@ -350,6 +363,12 @@ class Model:
             if one.state in {"rated", "billed", "credited"}:
                 sums[str(one.account)] += one.left
         return sums
+
+
+def _say(charge: Charge, order: Order) -> None:
+    charge.price, charge.credit = order.price_cents, min(order.credit_cents, order.price_cents)
+    charge.currency, charge.vat_bp = order.currency, order.vat_bp
+    charge.promotion, charge.order = order.promotion or "", order
 
 
 def _when(charge: Charge) -> tuple[int, str, int, int]:
