@@ -262,9 +262,10 @@ class SqlStore:
         return self.storage.write(lambda connection: work(self._desk(connection)))
 
     def forget(self, week: Week, now_ms: int) -> None:
-        """Delete a final week's counters and nonces."""
+        """Delete a final week's counters and nonces, and what the engine still keeps of them."""
         while self.storage.write(lambda connection: _forget(self._desk(connection), week, now_ms)):
             continue
+        self.storage.sweep()
 
     def shelf(self, folder: Path) -> Shelf:
         """Where analytics' own keys stand."""

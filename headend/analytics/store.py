@@ -318,7 +318,7 @@ class AnalyticsStore(Protocol):
         ...
 
     def forget(self, week: Week, now_ms: int) -> None:
-        """Delete a final week's counters and nonces, and record the job `prune` as done.
+        """Delete a final week's counters and nonces, also from a file's log; record the job `prune` as done.
 
         Raises:
             WeekNotDoneError: the week is not final yet; nothing was changed.

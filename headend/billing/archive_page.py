@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from headend.billing.orders import readable
+from headend.billing.messages import readable
 from headend.billing.rating import FOREVER_MS
 from headend.billing.rows import Account
 from headend.billing.wording import Words, words_of

@@ -3,22 +3,22 @@
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
-from headend.billing import credits as corrections
 from headend.billing import ledger
 from headend.billing.laws import law_of
 from headend.billing.rating import (
     HOUR_MS,
     Reason,
     Terms,
+    TimeBounds,
+    costs_nothing,
     display_text,
     objection,
-    stopped_in_preview,
     window_until,
 )
 from headend.billing.rows import Account, Alarm, AnnexRow, Link, NotFoundError, OrderRow, OrderState
 from headend.billing.store import BillingTx
 from shared.clock import from_ms, to_ms
-from shared.named import AccountId, Delivery, Offer, Order, Promotion, title_hash
+from shared.named import AccountId, Offer, Order, Promotion, title_hash
 from shared.weeks import Month
 
 VELOCITY_LIMIT = 20
@@ -66,11 +66,53 @@ def readmit(tx: BillingTx, row: OrderRow, meant: tuple[Offer, str] | None, now_m
     return decided
 
 
+def take_back(tx: BillingTx, row: OrderRow, reason: str, now_ms: int) -> None:
+    """Charge an order no more that is on no bill yet, for a reason."""
+    post_usage(tx, row, _message(tx, row), now_ms, back=True)
+    tx.set_order(replace(row, state=OrderState.ZERO_RATED, reason=reason))
+
+
+def charge_play(tx: BillingTx, row: OrderRow, order: Order, offer: Offer, now_ms: int) -> None:
+    """Charge a play of an open window, at what its screen showed, if its window is paid by no other order.
+
+    What paid for it once and was credited for another reason than its delivery pays for it still.
+    """
+    if tx.open_window(row.account or "", offer.offer, *_window(row, offer), credited=True) is not None:
+        return
+    link = _message(tx, row)
+    charged = replace(row, state=OrderState.RATED, reason=Reason.NONE)
+    if row.price_cents == order.price_cents:  # in a corrected price the promotion has no part
+        said = row_of(order, link, row.effective_ms, named_by(tx, order, link, row.effective_ms))
+        charged = replace(
+            charged, promotion=said.promotion, category=said.category, credit_cents=said.credit_cents
+        )
+    tx.set_order(charged)
+    tx.set_window(row.box, row.epoch, row.seq, window_until(offer, row.effective_ms))
+    post_usage(tx, charged, link, now_ms)
+    _watch(tx, charged, tx.account(row.account or ""))
+
+
 def _message(tx: BillingTx, row: OrderRow) -> Link:
     link = tx.link(row.box, row.epoch, row.seq)
     if link is None:
         raise NotFoundError(f"no message {row.ref}")
     return link
+
+
+def read_again(tx: BillingTx, order: Order, link: Link, waiting: OrderRow) -> OrderRow:
+    """Store what an order says that could not be read when it came, as it would have been rated then.
+
+    It waits still: for the objection that there is to it, or as `unreadable` if there is none.
+    """
+    # What cannot be read has its neighbour's time.
+    effective_ms = TimeBounds(waiting.effective_ms, link.received_ms).effective(order.placed_ms)
+    named = named_by(tx, order, link, effective_ms)
+    row = row_of(order, link, effective_ms, named)
+    reason = _objection(tx, row, order, named) or Reason.UNREADABLE
+    row = replace(row, state=OrderState.SUSPENDED, reason=reason)
+    tx.set_kind(link.box, link.epoch, link.seq, "order")
+    tx.set_order(row)
+    return row
 
 
 @dataclass(frozen=True)
@@ -146,7 +188,7 @@ def _objection(tx: BillingTx, row: OrderRow, order: Order, named: Named) -> Reas
 def _decided(tx: BillingTx, row: OrderRow, offer: Offer) -> OrderRow:
     """Rated, or zero-rated with the reason; a promotion is not used up by what costs nothing anyway."""
     reason = Reason.NONE
-    if offer.mode == "subscription" or offer.price_cents == 0:
+    if costs_nothing(offer):
         reason = Reason.SUBSCRIPTION
     elif tx.open_window(row.account or "", offer.offer, *_window(row, offer)) is not None:
         reason = Reason.OPEN_WINDOW
@@ -210,16 +252,16 @@ def _watch(tx: BillingTx, row: OrderRow, account: Account) -> None:
     """Look how much an account orders, and for how much, at an order that costs something."""
     if row.state is not OrderState.RATED:
         return
-    day_ms = row.effective_ms - _DAY_MS
-    if tx.paid_orders_since(account.account, day_ms, VELOCITY_LIMIT + 1) > VELOCITY_LIMIT:
+    until_ms = row.effective_ms + 1
+    paid = tx.paid_orders(account.account, until_ms - _DAY_MS, until_ms, VELOCITY_LIMIT + 1)
+    if paid > VELOCITY_LIMIT:
         day = from_ms(row.effective_ms).date().isoformat()
         tx.raise_alarm(Alarm("velocity", row.box, account.account, day, row.received_ms), None)
     limit = account.spending_limit_cents
     if limit is None:
         return
-    zone = ZoneInfo(account.zone)
-    spent = tx.spent_since(account.account, to_ms(Month.parse(row.month).start(zone)))
-    if spent > limit:
+    month, zone = Month.parse(row.month), ZoneInfo(account.zone)
+    if tx.spent(account.account, to_ms(month.start(zone)), to_ms(month.end(zone))) > limit:
         tx.raise_alarm(Alarm("over-limit", row.box, account.account, row.month, row.received_ms), None)
 
 
@@ -258,31 +300,3 @@ def unreadable(tx: BillingTx, link: Link, effective_ms: int) -> OrderRow:
         credited_cents=0,
         invoice=None,
     )
-
-
-def note_delivery(tx: BillingTx, delivery: Delivery, link: Link, effective_ms: int) -> None:
-    """What could not be viewed, or was stopped within its preview, is not paid: taken back, or credited."""
-    order = tx.order(link.box, link.epoch, delivery.order_seq)
-    reason = _not_paid(tx, delivery, order, effective_ms)
-    if order is None or reason is Reason.NONE:
-        return
-    if order.state is OrderState.RATED:
-        post_usage(tx, order, _message(tx, order), link.received_ms, back=True)
-        tx.set_order(replace(order, state=OrderState.ZERO_RATED, reason=reason))
-    elif order.state is OrderState.SUSPENDED:
-        tx.set_order(replace(order, state=OrderState.ZERO_RATED, reason=reason))
-    elif order.state is OrderState.BILLED:
-        corrections.credit_order(tx, order, reason, link.received_ms)
-
-
-def _not_paid(tx: BillingTx, delivery: Delivery, order: OrderRow | None, effective_ms: int) -> Reason:
-    if order is None:
-        return Reason.NONE
-    if delivery.outcome == "failed":
-        return Reason.DELIVERY_FAILED
-    annex = tx.annex(order.box, order.epoch, order.seq)
-    offer = None if annex is None else tx.offer(annex.offer, annex.offer_version)
-    # One clock told both moments, so its own difference counts, however wrong it is and however late.
-    after_ms = min(max(0, delivery.at_ms - order.placed_ms), max(0, effective_ms - order.effective_ms))
-    stopped = delivery.outcome == "stopped" and stopped_in_preview(offer, after_ms)
-    return Reason.STOPPED_IN_PREVIEW if stopped else Reason.NONE

@@ -1,15 +1,19 @@
 """Taking what boxes chain: each order exactly once, whatever the network does.
 
 What is authentic and in sequence is taken whatever it says: it is stored, acknowledged, and rated or
-suspended. Identity is (box, epoch, seq), for ever.
+suspended. Identity is (box, epoch, seq), for ever. What cannot be decided on for an error is stored all the
+same, as if it could not be read.
 """
 
 import hashlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from headend.billing.charging import note_delivery, rate, unreadable
+from headend.billing.charging import rate, unreadable
+from headend.billing.deliveries import note_delivery
+from headend.billing.messages import readable
 from headend.billing.rating import TimeBounds
 from headend.billing.refusals import (
     BoxMismatchError,
@@ -23,22 +27,24 @@ from headend.billing.refusals import (
 from headend.billing.rows import Alarm, Box, Link, NotFoundError, is_box_id
 from headend.billing.store import BillingStore, BillingTx
 from headend.kit.http import MalformedError, RefusedError
-from headend.kit.storage import own_outcome
+from headend.kit.storage import StorageError, own_outcome
 from shared import dsse
+from shared.errors import StbError
 from shared.named import (
     Acknowledgement,
     BoxId,
+    Chained,
     ChainHead,
-    Delivery,
     Order,
     UnreadableMessageError,
     payload_hash,
-    read_chained,
     read_head,
 )
 
 A = TypeVar("A")
 B = TypeVar("B")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,17 @@ class Tip:
     ms: int
 
 
+class NotDecidedError(StbError):
+    """A message to store could not be rated, or not be applied to the order that it is about."""
+
+    def __init__(self, head: ChainHead, why: str) -> None:
+        super().__init__(why)
+        self.head = head
+        self.why = why
+
+
+SetAside = dict[ChainHead, str]
+"""Messages that are stored without deciding on them, with the error that there was."""
 Keys = dict[str, tuple[Box, dsse.PublicKey]]
 """Boxes that have been looked up, with their public keys."""
 
@@ -144,7 +161,7 @@ def take_group(
     look = store.read()
     read = [own_outcome(_read_submission, look, envelopes) for envelopes in submissions]
     whole = [one for one in read if not isinstance(one, Exception)]
-    outcomes = iter(commit_group(store, whole, lambda tx, signed: _take_all(tx, signed, now_ms)))
+    outcomes = iter(_commit(store, whole, now_ms, {}))
     return [one if isinstance(one, Exception) else next(outcomes) for one in read]
 
 
@@ -155,6 +172,18 @@ def _read_submission(look: BillingTx, envelopes: list[bytes]) -> list[Signed]:
     if any((one.head.box, one.head.epoch) != (first.box, first.epoch) for one in signed):
         raise BoxMismatchError("one submission is one box's and one epoch's")
     return signed
+
+
+def _commit(
+    store: BillingStore, read: list[list[Signed]], now_ms: int, aside: SetAside
+) -> list[Acknowledgement | Exception]:
+    """Commit submissions; one in which something could not be decided is taken again with that set aside."""
+    outcomes = commit_group(store, read, lambda tx, signed: _take_all(tx, signed, now_ms, aside))
+    for at, outcome in enumerate(outcomes):
+        if isinstance(outcome, NotDecidedError):
+            log.error("a message is stored without deciding on it: %s", outcome.why, exc_info=outcome)
+            (outcomes[at],) = _commit(store, [read[at]], now_ms, {**aside, outcome.head: outcome.why})
+    return outcomes
 
 
 def commit_group(
@@ -171,7 +200,9 @@ def commit_group(
     return [outcome for item in items for outcome in commit_group(store, [item], take_one)]
 
 
-def _take_all(tx: BillingTx, signed: list[Signed], now_ms: int) -> Acknowledgement | Exception:
+def _take_all(
+    tx: BillingTx, signed: list[Signed], now_ms: int, aside: SetAside
+) -> Acknowledgement | Exception:
     head = signed[0].head
     tx.hear(head.box, "", now_ms)
     end = tx.chain_end(head.box, head.epoch)
@@ -179,14 +210,14 @@ def _take_all(tx: BillingTx, signed: list[Signed], now_ms: int) -> Acknowledgeme
         return UnknownEpochError("never issued")
     tip = Tip(end.last_seq, end.last_hash, end.last_ms)
     for one in signed:
-        found = _take_one(tx, one, tip, now_ms)
+        found = _take_one(tx, one, tip, now_ms, aside)
         if isinstance(found, RefusedError):
             return found
         tip = found
     return Acknowledgement(head.box, head.epoch, tip.seq)
 
 
-def _take_one(tx: BillingTx, one: Signed, tip: Tip, now_ms: int) -> Tip | RefusedError:
+def _take_one(tx: BillingTx, one: Signed, tip: Tip, now_ms: int, aside: SetAside) -> Tip | RefusedError:
     """Take one message of an epoch that is stored up to `tip`; gives how far it is stored then.
 
     1. Known position: the same bytes, or an alarm. 2. After a gap: only noted. 3. Next position: it follows
@@ -201,7 +232,7 @@ def _take_one(tx: BillingTx, one: Signed, tip: Tip, now_ms: int) -> Tip | Refuse
     if head.prev != tip.hash:
         _alarm(tx, "fork", one, now_ms)
         return ForkError("does not follow")
-    return _store(tx, one, tip, now_ms)
+    return _store(tx, one, tip, now_ms, aside)
 
 
 def _compare(tx: BillingTx, one: Signed, now_ms: int) -> RefusedError | None:
@@ -217,8 +248,8 @@ def _alarm(tx: BillingTx, kind: str, one: Signed, now_ms: int) -> None:
     tx.raise_alarm(Alarm(kind, one.head.box, "", detail, now_ms), one.envelope)
 
 
-def _store(tx: BillingTx, one: Signed, tip: Tip, now_ms: int) -> Tip:
-    message = readable(one.payload)
+def _store(tx: BillingTx, one: Signed, tip: Tip, now_ms: int, aside: SetAside) -> Tip:
+    message = None if one.head in aside else readable(one.payload)
     bounds = TimeBounds(tip.ms, now_ms)
     told_ms = message.placed_ms if isinstance(message, Order) else getattr(message, "at_ms", 0)
     effective = bounds.effective(told_ms)
@@ -227,19 +258,23 @@ def _store(tx: BillingTx, one: Signed, tip: Tip, now_ms: int) -> Tip:
     digest = hashlib.sha256(one.envelope).hexdigest()
     link = Link(BoxId(head.box), head.epoch, head.seq, one.hash, kind, one.envelope, digest, now_ms)
     tx.add_link(link, effective)
-    match message:
-        case Order():
-            rate(tx, message, link, effective)
-        case Delivery():
-            note_delivery(tx, message, link, effective)
-        case None:
-            tx.add_order(unreadable(tx, link, effective))
+    if message is None:
+        tx.add_order(unreadable(tx, link, effective))
+    else:
+        _decide(tx, message, link, effective, head)
+    if head in aside:
+        detail = f"epoch {head.epoch}, seq {head.seq}: {aside[head]}"
+        tx.raise_alarm(Alarm("not-decided", head.box, "", detail, now_ms), None)
     return Tip(head.seq, one.hash, effective)
 
 
-def readable(payload: bytes) -> Order | Delivery | None:
-    """A chained message of a version that is spoken; None of any other."""
+def _decide(tx: BillingTx, message: Chained, link: Link, effective_ms: int, head: ChainHead) -> None:
     try:
-        return read_chained(payload)
-    except UnreadableMessageError:
-        return None
+        if isinstance(message, Order):
+            rate(tx, message, link, effective_ms)
+        else:
+            note_delivery(tx, message, link, link.received_ms)
+    except StbError as error:
+        if isinstance(error, StorageError) and not isinstance(error, NotFoundError):
+            raise  # the database failed: nothing is stored, and the box sends it again
+        raise NotDecidedError(head, type(error).__name__) from error

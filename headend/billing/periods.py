@@ -16,11 +16,10 @@ from headend.billing.deadlines import days_later
 from headend.billing.disputes import disputable_until
 from headend.billing.forgetting import Evidence
 from headend.billing.laws import COUNTRIES, law_of
-from headend.billing.orders import readable
+from headend.billing.messages import message_of
 from headend.billing.rating import FOREVER_MS
 from headend.billing.rows import AnnexRow, DisputeState, Link, OrderRow, OrderState
 from headend.billing.store import BillingTx
-from shared import dsse
 from shared.clock import from_ms, to_ms
 from shared.named import Delivery
 from shared.weeks import Month
@@ -87,9 +86,7 @@ def fewest_days(tx: BillingTx) -> int:
 
 def delivered_order(tx: BillingTx, link: Link) -> OrderRow | None:
     """The order that a delivery report is about, while its signed bytes stand."""
-    if link.envelope is None:
-        return None
-    message = readable(dsse.read(link.envelope).unverified_payload)
+    message = message_of(link)
     return tx.order(link.box, link.epoch, message.order_seq) if isinstance(message, Delivery) else None
 
 

@@ -37,6 +37,7 @@ class Reason(StrEnum):
     SUBSCRIPTION = "subscription"
     DELIVERY_FAILED = "delivery-failed"
     STOPPED_IN_PREVIEW = "stopped-in-preview"
+    DELIVERY_REPORT = "delivery-report"
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,11 @@ def _proven(order: Order, offer: Offer) -> bool:
     if offer.price_cents == 0:
         return True
     return evidence.pin_verified and evidence.consent_immediate_supply and evidence.confirmation_shown
+
+
+def costs_nothing(offer: Offer) -> bool:
+    """Whether an offer is part of a subscription, or free."""
+    return offer.mode == "subscription" or offer.price_cents == 0
 
 
 def window_until(offer: Offer, effective_ms: int) -> int:

@@ -32,7 +32,9 @@ from shared.named import GENESIS, AccountId, BoxId, Offer, Promotion
 
 _ORDER = columns(OrderRow)
 _ANNEX = columns(AnnexRow)
+_ANNEXES = ", ".join(f"annex.{name}" for name in _ANNEX.split(", "))
 _WINDOW_STATES = "('rated', 'billed')"
+_CREDITED = "state = 'credited' AND reason NOT IN ('delivery-failed', 'stopped-in-preview')"
 _PLACE = "box = ? AND epoch = ? AND seq = ?"
 
 
@@ -176,6 +178,16 @@ class SqlBillingTx(SqlBooksTx, SqlForgettingTx, SqlListsTx, SqlFleetTx):
             (link.seq, link.hash, effective_ms, link.box, link.epoch),
         )
 
+    def deliveries_after(self, box: str, epoch: int, seq: int) -> Iterator[Link]:
+        sql = (
+            f"SELECT {columns(Link)} FROM chain WHERE box = ? AND epoch = ? AND seq > ? "
+            "AND kind = 'delivery' AND envelope IS NOT NULL ORDER BY seq"
+        )
+        return self._all(Link, sql, box, epoch, seq)
+
+    def set_kind(self, box: str, epoch: int, seq: int, kind: str) -> None:
+        self._db.execute(f"UPDATE chain SET kind = ? WHERE {_PLACE}", (kind, box, epoch, seq))
+
     def tell(self, box: str, epoch: int, seq: int, now_ms: int) -> None:
         self._db.execute(
             "UPDATE epochs SET told_seq = CASE WHEN told_seq > ?1 THEN told_seq ELSE ?1 END, told_ms = ?2, "
@@ -255,8 +267,9 @@ class SqlBillingTx(SqlBooksTx, SqlForgettingTx, SqlListsTx, SqlFleetTx):
     def set_order(self, order: OrderRow) -> None:
         self._db.execute(
             "UPDATE orders SET state = ?, reason = ?, account = ?, kind = ?, display = ?, price_cents = ?, "
-            "currency = ?, vat_bp = ?, month = ?, promotion = ?, category = ?, credit_cents = ?, "
-            f"credited_cents = ?, invoice = ? WHERE {_PLACE}",
+            "currency = ?, vat_bp = ?, placed_ms = ?, effective_ms = ?, title_hash = ?, month = ?, "
+            "promotion = ?, category = ?, credit_cents = ?, credited_cents = ?, invoice = ? "
+            f"WHERE {_PLACE}",
             (
                 order.state,
                 order.reason,
@@ -266,6 +279,9 @@ class SqlBillingTx(SqlBooksTx, SqlForgettingTx, SqlListsTx, SqlFleetTx):
                 order.price_cents,
                 order.currency,
                 order.vat_bp,
+                order.placed_ms,
+                order.effective_ms,
+                order.title_hash,
                 order.month,
                 order.promotion,
                 order.category,
@@ -315,19 +331,19 @@ class SqlBillingTx(SqlBooksTx, SqlForgettingTx, SqlListsTx, SqlFleetTx):
         )
         return {OrderState(state): (n, cents) for state, n, cents in self._db.execute(sql)}
 
-    def paid_orders_since(self, account: str, from_ms: int, most: int) -> int:
+    def paid_orders(self, account: str, from_ms: int, until_ms: int, most: int) -> int:
         sql = (
             "SELECT count(*) FROM (SELECT 1 FROM orders INDEXED BY orders_by_account WHERE account = ? "
-            "AND effective_ms >= ? AND state IN ('rated', 'billed') LIMIT ?) AS paid"
+            "AND effective_ms >= ? AND effective_ms < ? AND state IN ('rated', 'billed') LIMIT ?) AS paid"
         )
-        return self._one(int, sql, account, from_ms, most) or 0
+        return self._one(int, sql, account, from_ms, until_ms, most) or 0
 
-    def spent_since(self, account: str, from_ms: int) -> int:
+    def spent(self, account: str, from_ms: int, until_ms: int) -> int:
         sql = (
             "SELECT coalesce(sum(price_cents - credit_cents), 0) FROM orders "
-            "WHERE account = ? AND effective_ms >= ? AND state IN ('rated', 'billed')"
+            "WHERE account = ? AND effective_ms >= ? AND effective_ms < ? AND state IN ('rated', 'billed')"
         )
-        return self._one(int, sql, account, from_ms) or 0
+        return self._one(int, sql, account, from_ms, until_ms) or 0
 
     def add_annex(self, row: AnnexRow) -> None:
         self._insert("annex", _ANNEX, values_of(row))
@@ -336,14 +352,27 @@ class SqlBillingTx(SqlBooksTx, SqlForgettingTx, SqlListsTx, SqlFleetTx):
         sql = f"SELECT {_ANNEX} FROM annex WHERE box = ? AND epoch = ? AND seq = ?"
         return self._one(AnnexRow, sql, box, epoch, seq)
 
-    def open_window(self, account: str, offer: str, from_ms: int, until_ms: int) -> AnnexRow | None:
+    def set_window(self, box: str, epoch: int, seq: int, until_ms: int) -> None:
+        self._db.execute(f"UPDATE annex SET window_until_ms = ? WHERE {_PLACE}", (until_ms, box, epoch, seq))
+
+    def open_window(
+        self, account: str, offer: str, from_ms: int, until_ms: int, *, credited: bool = False
+    ) -> AnnexRow | None:
+        paid = f"(state IN {_WINDOW_STATES} OR {_CREDITED})" if credited else f"state IN {_WINDOW_STATES}"
         sql = (
-            f"SELECT {', '.join('annex.' + name for name in _ANNEX.split(', '))} "
-            "FROM annex JOIN orders USING (box, epoch, seq) WHERE annex.account = ? AND offer = ? "
-            "AND window_from_ms < ? AND window_until_ms > ? "
-            f"AND state IN {_WINDOW_STATES} ORDER BY window_from_ms LIMIT 1"
+            f"SELECT {_ANNEXES} FROM annex JOIN orders USING (box, epoch, seq) "
+            "WHERE annex.account = ? AND offer = ? AND window_from_ms < ? AND window_until_ms > ? "
+            f"AND {paid} ORDER BY window_from_ms LIMIT 1"
         )
         return self._one(AnnexRow, sql, account, offer, until_ms, from_ms)
+
+    def free_plays(self, account: str, offer: str, before_ms: int) -> list[AnnexRow]:
+        sql = (
+            f"SELECT {_ANNEXES} FROM annex JOIN orders USING (box, epoch, seq) "
+            "WHERE annex.account = ? AND offer = ? AND window_from_ms < ? AND state = 'zero-rated' "
+            "AND reason = 'open-window' ORDER BY window_from_ms, box, epoch, seq"
+        )
+        return list(self._all(AnnexRow, sql, account, offer, before_ms))
 
     # --- tokens
     def draw_reporting(self, week: str, drawn: Mapping[str, str]) -> None:

@@ -127,6 +127,14 @@ class BillingTx(BooksTx, ForgettingTx, ListsTx, FleetTx, Protocol):
         """Store a message and move the chain's end."""
         ...
 
+    def deliveries_after(self, box: str, epoch: int, seq: int) -> Iterator[Link]:
+        """The delivery reports of an epoch after a place whose signed bytes stand, in order."""
+        ...
+
+    def set_kind(self, box: str, epoch: int, seq: int, kind: str) -> None:
+        """Say what a stored message is that could not be read before."""
+        ...
+
     def tell(self, box: str, epoch: int, seq: int, now_ms: int) -> None:
         """The box says that it has come as far as `seq`."""
         ...
@@ -184,7 +192,7 @@ class BillingTx(BooksTx, ForgettingTx, ListsTx, FleetTx, Protocol):
         ...
 
     def set_order(self, order: OrderRow) -> None:
-        """Move an order on: its state, reason, price, credit and what has been credited, account and bill."""
+        """Store an order as it is now: all of it but its place and when it was received."""
         ...
 
     def mark_billed(self, orders: list[OrderRow], invoice: str) -> None:
@@ -211,12 +219,12 @@ class BillingTx(BooksTx, ForgettingTx, ListsTx, FleetTx, Protocol):
         """Number and payable cents (what is left after credits) of orders by state."""
         ...
 
-    def paid_orders_since(self, account: str, from_ms: int, most: int) -> int:
-        """How many orders that cost something took effect since an instant, counted as far as `most`."""
+    def paid_orders(self, account: str, from_ms: int, until_ms: int, most: int) -> int:
+        """How many orders that cost something took effect in [from, until), counted as far as `most`."""
         ...
 
-    def spent_since(self, account: str, from_ms: int) -> int:
-        """Payable cents of an account's orders that took effect since an instant."""
+    def spent(self, account: str, from_ms: int, until_ms: int) -> int:
+        """Payable cents of an account's orders that took effect in [from, until)."""
         ...
 
     def add_annex(self, row: AnnexRow) -> None:
@@ -227,8 +235,21 @@ class BillingTx(BooksTx, ForgettingTx, ListsTx, FleetTx, Protocol):
         """The removable half of an order, if it still stands."""
         ...
 
-    def open_window(self, account: str, offer: str, from_ms: int, until_ms: int) -> AnnexRow | None:
-        """The account's first window for an offer that overlaps [from, until)."""
+    def set_window(self, box: str, epoch: int, seq: int, until_ms: int) -> None:
+        """Say until when the window of an order is open."""
+        ...
+
+    def open_window(
+        self, account: str, offer: str, from_ms: int, until_ms: int, *, credited: bool = False
+    ) -> AnnexRow | None:
+        """The account's first window for an offer that overlaps [from, until).
+
+        With `credited`, also that of an order that was credited for another reason than its delivery.
+        """
+        ...
+
+    def free_plays(self, account: str, offer: str, before_ms: int) -> list[AnnexRow]:
+        """The account's plays of an offer that cost nothing for an open window, the earliest first."""
         ...
 
     # --- tokens

@@ -4,14 +4,14 @@ from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 from headend.billing import charging
+from headend.billing.deliveries import apply_stored, note_delivery
 from headend.billing.laws import law_of
-from headend.billing.orders import readable
-from headend.billing.rating import Reason, display_text
+from headend.billing.messages import message_of
+from headend.billing.rating import Reason, costs_nothing, display_text
 from headend.billing.rows import Link, NotFoundError, OrderRow, OrderState
 from headend.billing.store import BillingTx
-from shared import dsse
 from shared.errors import StbError
-from shared.named import Offer, Order
+from shared.named import Chained, Delivery, Offer, Order
 
 
 class NotSuspendedError(StbError):
@@ -70,7 +70,9 @@ def reject(tx: BillingTx, ref: str, decision: Decision) -> None:
 def readmit(tx: BillingTx, ref: str, decision: Decision) -> OrderRow:
     """Decide that a suspended order is billed at the price that was shown.
 
-    What could not be read is read again, since the headend may have learnt its version meanwhile.
+    What could not be read is read again, since the headend may have learnt its version meanwhile, and decided
+    as it would have been then: a delivery report is applied, and an order to which there is an objection is
+    given back as it waits on, with what it says.
 
     Raises:
         NotFoundError: no such order.
@@ -82,6 +84,8 @@ def readmit(tx: BillingTx, ref: str, decision: Decision) -> OrderRow:
 def correct(tx: BillingTx, ref: str, correction: Correction, decision: Decision) -> OrderRow:
     """Decide that a suspended order is billed as corrected; never at more than the price shown.
 
+    What could not be read is read again first, as by `readmit`; if it waits on, it is not corrected.
+
     Raises:
         NotFoundError: no such order, offer version or account.
         NotSuspendedError: it is not suspended, the price is higher than shown, or it can still not be billed.
@@ -90,30 +94,39 @@ def correct(tx: BillingTx, ref: str, correction: Correction, decision: Decision)
 
 
 def _admit(tx: BillingTx, ref: str, correction: Correction, decision: Decision, what: str) -> OrderRow:
-    found, link = find_suspended(tx, ref)
-    message = _message(link)
-    row, offer = _corrected(tx, _read_again(tx, found, link, message), message, correction)
-    _check(tx, row)
-    reason = f"{what.removeprefix('order ')}: {found.reason}"
-    meant = None if offer is None or message is None else (offer, message.salt)
-    admitted = charging.readmit(tx, replace(row, reason=reason), meant, decision.now_ms)
+    row, link = find_suspended(tx, ref)
+    message = message_of(link)
+    if row.reason == Reason.UNREADABLE and message is not None:
+        row = _read_again(tx, row, link, message, decision.now_ms)
+        if (row.state, row.reason) != (OrderState.SUSPENDED, Reason.UNREADABLE):
+            tx.add_audit(decision.now_ms, decision.who, "message read again", ref, decision.why)
+            return row
+    order = message if isinstance(message, Order) else None
+    reason = f"{what.removeprefix('order ')}: {row.reason}"
+    row, offer = _corrected(tx, row, order, correction)
+    meant = None if offer is None or order is None else (offer, order.salt)
+    _check(tx, row, meant)
+    admitted = apply_stored(tx, row, offer)
+    if admitted.state is OrderState.SUSPENDED:
+        admitted = charging.readmit(tx, replace(row, reason=reason), meant, decision.now_ms)
     tx.add_audit(decision.now_ms, decision.who, what, ref, decision.why)
     return admitted
 
 
-def _message(link: Link) -> Order | None:
-    if link.envelope is None:
-        return None
-    message = readable(dsse.read(link.envelope).unverified_payload)
-    return message if isinstance(message, Order) else None
+def _read_again(tx: BillingTx, row: OrderRow, link: Link, message: Chained, now_ms: int) -> OrderRow:
+    if isinstance(message, Order):
+        read = charging.read_again(tx, message, link, row)
+        return apply_stored(tx, read, tx.offer(message.offer, message.offer_version))
+    return _report_read_again(tx, row, link, message, now_ms)
 
 
-def _read_again(tx: BillingTx, row: OrderRow, link: Link, message: Order | None) -> OrderRow:
-    if row.reason != Reason.UNREADABLE or message is None:
-        return row
-    named = charging.named_by(tx, message, link, row.effective_ms)
-    read = charging.row_of(message, link, row.effective_ms, named)
-    return replace(read, state=OrderState.SUSPENDED)
+def _report_read_again(tx: BillingTx, row: OrderRow, link: Link, report: Delivery, now_ms: int) -> OrderRow:
+    """Apply a delivery report; what waited was no order, so that it is nobody's and costs nothing."""
+    note_delivery(tx, report, link, now_ms)
+    read = replace(row, state=OrderState.ZERO_RATED, reason=Reason.DELIVERY_REPORT, account=None)
+    tx.set_kind(link.box, link.epoch, link.seq, "delivery")
+    tx.set_order(read)
+    return read
 
 
 def _corrected(
@@ -134,17 +147,19 @@ def _corrected(
 
 
 def _at_price(tx: BillingTx, row: OrderRow, cents: int) -> OrderRow:
-    if not 0 < cents <= row.price_cents:
-        raise NotSuspendedError(f"order {row.ref} showed {row.price_cents} cents; it is never billed at more")
+    if not 0 < cents <= row.payable:
+        raise NotSuspendedError(f"order {row.ref} showed {row.payable} cents; it is never billed at more")
     country = tx.account(row.account).country if row.account else "NL"
     currency = law_of(tx, country, row.effective_ms).currency
     # The price says what is to be paid; the promotion that was shown has no part in it any more.
     return replace(row, price_cents=cents, currency=currency, promotion="", category="", credit_cents=0)
 
 
-def _check(tx: BillingTx, row: OrderRow) -> None:
+def _check(tx: BillingTx, row: OrderRow, meant: tuple[Offer, str] | None) -> None:
     if row.account is None:
         raise NotSuspendedError(f"order {row.ref} is nobody's; say whose with a correction, or reject it")
+    if meant is not None and costs_nothing(meant[0]):
+        return
     account = tx.account(row.account)
     law = law_of(tx, account.country, row.effective_ms)
     faults = (

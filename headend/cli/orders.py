@@ -8,9 +8,10 @@ import click
 
 from headend.billing import disputes, suspense
 from headend.billing.pages.amounts import amount
+from headend.billing.rating import Reason
 from headend.billing.reconcile import by_month, missing, recounted
 from headend.billing.reconcile import reconcile as sums_of
-from headend.billing.rows import Dispute, DisputeState, OrderState
+from headend.billing.rows import Dispute, DisputeState, OrderRow, OrderState
 from headend.billing.side import BillingSide
 from headend.billing.suspense import Correction, Decision
 from headend.cli.common import billing_of, folder_argument, json_option, print_json, print_table, told
@@ -62,6 +63,12 @@ def _decision(billing: BillingSide, why: str, who: str) -> Decision:
     return Decision(why, who, billing.now_ms())
 
 
+def _outcome(deed: str, row: OrderRow) -> str:
+    if row.state is OrderState.SUSPENDED or row.reason == Reason.DELIVERY_REPORT:
+        return f"read again {row.ref}: {row.state}, {row.reason}"
+    return f"{deed} {row.ref}: {row.state}, {amount(row.payable, row.currency)}"
+
+
 @order.command("readmit")
 @folder_argument
 @click.argument("ref")
@@ -72,7 +79,7 @@ def order_readmit(folder: Path, ref: str, why: str, who: str) -> None:
     """Bill a suspended order at the price that was shown."""
     with billing_of(folder) as billing:
         row = billing.store.write(lambda tx: suspense.readmit(tx, ref, _decision(billing, why, who)))
-    click.echo(f"readmitted {ref}: {row.state}, {amount(row.payable, row.currency)}")
+    click.echo(_outcome("readmitted", row))
 
 
 @order.command("correct")
@@ -99,7 +106,7 @@ def order_correct(
         row = billing.store.write(
             lambda tx: suspense.correct(tx, ref, correction, _decision(billing, why, who))
         )
-    click.echo(f"corrected {ref}: {row.state}, {amount(row.payable, row.currency)}")
+    click.echo(_outcome("corrected", row))
 
 
 @order.command("reject")

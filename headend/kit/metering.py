@@ -72,6 +72,13 @@ _COMMIT_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0
 _GROUP_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 
+_MIB = 1 << 20
+_COARSE = {
+    "headend_database_bytes": _MIB,
+    "headend_database_log_bytes": 16 * _MIB,
+    "headend_disk_free_bytes": _MIB,
+}
+"""Told in whole steps: a fragment that says something writes a page more than one that says nothing."""
 _GROUP_SIZE = Histogram(
     "headend_commit_group_size",
     "Pieces of work in one commit.",
@@ -171,9 +178,11 @@ def families(samples: Iterable[Sample]) -> Iterable[Metric]:
     for name, labels, value in samples:
         if name not in FAMILIES:
             raise UnknownFamilyError(f"{name} is not declared in headend/kit/metering.py")
+        step = _COARSE.get(name)
+        told = value if step is None else -(-value // step) * step
         made = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
         family = found.setdefault(name, made(name, FAMILIES[name], labels=sorted(labels)))
-        family.add_metric([labels[key] for key in sorted(labels)], value)
+        family.add_metric([labels[key] for key in sorted(labels)], told)
     return found.values()
 
 

@@ -5,6 +5,7 @@ COMMIT with synchronous=FULL, and answers afterwards: nothing is acknowledged be
 of work of several is a savepoint of its own, so that one failure undoes itself and nothing else.
 """
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,8 @@ from headend.kit.shelf import FolderShelf
 from headend.kit.together import ClosedError, Together
 from shared.errors import StbError
 from shared.field_register import declared_columns
+
+_LOG = logging.getLogger(__name__)
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -153,6 +156,10 @@ class Done:
     result: Any
 
 
+_SWEEPS = 3
+"""Each waits for readers as long as any statement waits for a lock."""
+
+
 class Storage:
     """One side's database file; see `Engine`. One process serves it, so all of its writes are alone."""
 
@@ -219,13 +226,18 @@ class Storage:
                 connection.close()
 
     def sweep(self) -> None:
-        """Empty the write-ahead log into the database, if nobody reads from it just now.
+        """Empty the write-ahead log into the database.
 
-        Deleted rows are overwritten in the file (secure_delete), but stand in the log until then.
+        Deleted rows are overwritten in the file (secure_delete), but stand in the log until then. Whoever
+        reads keeps it from being emptied, and is waited for a few times.
         """
         connection = connect(self.path, checkpoints=True)
         try:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            for _ in range(_SWEEPS):
+                blocked, *_rest = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                if not blocked:
+                    return
+            _LOG.warning("the log of %s could not be emptied: somebody reads from it", self.path.name)
         finally:
             connection.close()
 

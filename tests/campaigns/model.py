@@ -35,13 +35,17 @@ class Subscriber:
 
 @dataclass(frozen=True)
 class Said:
-    """A chained message as a box made it; `body` is None where nobody can read it."""
+    """A chained message as a box made it; `body` is None where nobody can read it.
+
+    `later` is what it says to those who speak the next version.
+    """
 
     seq: int
     prev: str
     hash: str
     envelope: bytes
     body: Order | Delivery | None
+    later: Order | Delivery | None = None
 
 
 @dataclass
@@ -59,11 +63,15 @@ class Charge:
     promotion: str
     received: int
     order: Order | None
+    later: Order | Delivery | None = None
+    reports: list[tuple[Delivery, int]] = field(default_factory=list)
     offer: Offer | None = None
     signed: bool = True
     titled: bool = False
     until: int = 0
     credited: int = 0
+    free_play: bool = False
+    unpaid: bool = False
     billed_at: int | None = None
 
     @property
@@ -111,6 +119,7 @@ class Model:
         self.bills: dict[tuple[str, str], list[str]] = {}
         self.alarms: set[tuple[str, str, str]] = set()
         self.never: set[bytes] = set()
+        self.learnt = False
 
     # --- boxes
     def enrol(self, box: str, epoch: int, account: str, now: int) -> None:
@@ -149,35 +158,25 @@ class Model:
         return len(self.chains[box, epoch].kept), kind
 
     def _accept(self, box: str, epoch: int, said: Said, now: int) -> None:
-        chain, body = self.chains[box, epoch], said.body
+        chain, body = self.chains[box, epoch], said.later if self.learnt and said.later else said.body
         told = {Order: "placed_ms", Delivery: "at_ms"}.get(type(body))
         at = max(getattr(body, told) if told else 0, chain.last_ms)
         effective = min(at, max(now, chain.last_ms))
         chain.kept.append(said)
         chain.last_ms, chain.told = effective, max(chain.told, said.seq)
         if isinstance(body, Delivery):
-            self._deliver(self.charges.get(f"{box}/{epoch}/{body.order_seq}"), body, effective)
+            self._deliver(self.charges.get(f"{box}/{epoch}/{body.order_seq}"), body, now)
         else:
-            self._order(f"{box}/{epoch}/{said.seq}", self.bound(box, effective), body, (effective, now))
+            ref = f"{box}/{epoch}/{said.seq}"
+            self._order(ref, self.bound(box, effective), body, (effective, now))
+            if body is None:
+                self.charges[ref].later = said.later
 
     def _order(self, ref: str, account: str | None, order: Order | None, times: tuple[int, int]) -> None:
         effective, received = times
-        if order is None:
-            charge = Charge(ref, account, "suspended", 0, 0, "", 0, effective, "", received, None)
-        else:
-            charge = Charge(
-                ref=ref,
-                account=account,
-                state="suspended",
-                price=order.price_cents,
-                credit=min(order.credit_cents, order.price_cents),
-                currency=order.currency,
-                vat_bp=order.vat_bp,
-                effective=effective,
-                promotion=order.promotion or "",
-                received=received,
-                order=order,
-            )
+        charge = Charge(ref, account, "suspended", 0, 0, "", 0, effective, "", received, None)
+        if order is not None:
+            _say(charge, order)
             if self._sound(order, account, effective):
                 offer = self.offers[order.offer, order.offer_version]
                 self._admit(charge, offer, _window(offer, effective))
@@ -220,17 +219,18 @@ class Model:
         """Charge it, unless it is included, or the account has a window that overlaps [effective, until)."""
         charge.offer, charge.titled = offer, True
         free = offer.mode == "subscription" or offer.price_cents == 0
-        if free or self._running(charge, offer, until):
+        charge.free_play = not free and self._running(charge, offer, until)
+        if free or charge.free_play:
             charge.state, charge.until = "zero-rated", charge.effective
             charge.credit, charge.promotion = 0, ""
         else:
             charge.state, charge.until = "rated", _window(offer, charge.effective)
 
-    def _running(self, charge: Charge, offer: Offer, until: int) -> bool:
+    def _running(self, charge: Charge, offer: Offer, until: int, *, credited: bool = False) -> bool:
         return any(
             one.account == charge.account
             and one.titled
-            and one.state in RUNS
+            and (one.state in RUNS or (credited and one.state == "credited" and not one.unpaid))
             and one.offer is not None
             and one.offer.offer == offer.offer
             and one.effective < until
@@ -238,33 +238,83 @@ class Model:
             for one in self.charges.values()
         )
 
-    def _deliver(self, charge: Charge | None, told: Delivery, effective: int) -> None:
+    def _deliver(self, charge: Charge | None, told: Delivery, received: int) -> None:
         if charge is None:
             return
-        failed = told.outcome == "failed"
-        if told.outcome == "stopped" and charge.titled and charge.offer is not None:
-            # By the box's own clock, or by what bounds it: whichever is sooner.
-            placed = charge.order.placed_ms if charge.order else 0
-            after = min(max(0, told.at_ms - placed), max(0, effective - charge.effective))
-            failed = after < charge.offer.preview_minutes * 60_000
-        if not failed:
+        charge.reports.append((told, received))
+        offer = charge.offer if charge.titled else self.named_offer(charge) if charge.signed else None
+        if not self._failed(charge, offer, told, received):
             return
-        if charge.state in {"rated", "suspended"}:
+        charge.free_play = False
+        if charge.state == "suspended":
             charge.state = "zero-rated"
+        elif charge.state == "rated":
+            charge.state = "zero-rated"
+            self._charge_plays(charge)
         elif charge.state == "billed" and charge.left:
-            charge.credited, charge.state = charge.payable, "credited"
+            charge.credited, charge.state, charge.unpaid = charge.payable, "credited", True
+            self._charge_plays(charge)
+
+    def _charge_plays(self, unpaid: Charge) -> None:
+        """Who pays for a title that was not paid for after all: the earliest play that cost nothing by it."""
+        plays = [one for one in self.charges.values() if one.free_play and one.account == unpaid.account]
+        for one in sorted(plays, key=_when):
+            sold, paid = one.offer, unpaid.offer
+            if not (one.titled and one.signed and unpaid.titled) or sold is None or paid is None:
+                continue
+            until = _window(sold, one.effective)
+            if sold.offer != paid.offer or one.effective >= unpaid.until or until <= unpaid.effective:
+                continue
+            if not self._running(one, sold, until, credited=True):
+                one.state, one.until, one.free_play = "rated", until, False
+                if one.order is not None and one.price == one.order.price_cents:
+                    one.credit = min(one.order.credit_cents, one.price)
+                    one.promotion = one.order.promotion or ""
+
+    def _failed(self, charge: Charge, offer: Offer | None, told: Delivery, received: int) -> bool:
+        if told.outcome != "stopped" or offer is None:
+            return told.outcome == "failed"
+        # By the box's own clock, or by what bounds it: whichever is sooner.
+        placed = charge.order.placed_ms if charge.order else 0
+        bounded = min(told.at_ms, max(received, charge.effective))
+        after = min(max(0, told.at_ms - placed), max(0, bounded - charge.effective))
+        return after < offer.preview_minutes * 60_000
 
     # --- what people decide
     def waiting(self) -> list[Charge]:
         return [one for one in self.charges.values() if one.state == "suspended"]
 
-    def can_be_billed(self, charge: Charge) -> bool:
-        if charge.account is None or charge.price <= 0 or charge.currency != "EUR":
+    def read_again(self, charge: Charge) -> bool:
+        """What could not be read before is decided as if it could have been; whether that is all of it."""
+        body, box = charge.later, charge.ref.split("/")[0]
+        if isinstance(body, Delivery):
+            epoch = charge.ref.split("/")[1]
+            charge.account, charge.state, charge.signed = None, "zero-rated", False
+            self._deliver(self.charges.get(f"{box}/{epoch}/{body.order_seq}"), body, charge.received)
+            return True
+        assert body is not None
+        latest = max(charge.received, charge.effective)
+        charge.effective = min(max(body.placed_ms, charge.effective), latest)
+        charge.account = self.bound(box, charge.effective)
+        _say(charge, body)
+        if any(self._failed(charge, self.named_offer(charge), *report) for report in charge.reports):
+            charge.state = "zero-rated"
+        return charge.state != "suspended" or not self._sound(body, charge.account, charge.effective)
+
+    def can_be_billed(self, charge: Charge, offer: Offer | None) -> bool:
+        if charge.account is None:
+            return False
+        if charge.order is not None and offer is not None and offer.price_cents == 0:
+            return True
+        if charge.price <= 0 or charge.currency != "EUR":
             return False
         return charge.vat_bp in RATES[self.subscribers[charge.account].country]
 
-    def readmit(self, charge: Charge, offer: Offer | None) -> None:
-        if offer is None:
+    def readmit(self, charge: Charge, meant: Offer | None) -> None:
+        offer = meant if charge.order is not None else None
+        if any(self._failed(charge, meant, *report) for report in charge.reports):
+            charge.state = "zero-rated"
+        elif offer is None:
             charge.state = "rated"
         else:
             self._admit(charge, offer, _window(offer, charge.effective))
@@ -316,6 +366,17 @@ class Model:
             if one.state in {"rated", "billed", "credited"}:
                 sums[str(one.account)] += one.left
         return sums
+
+
+def _say(charge: Charge, order: Order) -> None:
+    charge.price, charge.credit = order.price_cents, min(order.credit_cents, order.price_cents)
+    charge.currency, charge.vat_bp = order.currency, order.vat_bp
+    charge.promotion, charge.order = order.promotion or "", order
+
+
+def _when(charge: Charge) -> tuple[int, str, int, int]:
+    box, epoch, seq = charge.ref.rsplit("/", 2)
+    return charge.effective, box, int(epoch), int(seq)
 
 
 def _within(at: int, since: int, until: int | None) -> bool:

@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -17,7 +17,7 @@ from headend.billing.formats.registry import format_named
 from headend.billing.refusals import EquivocationError, ForkError
 from headend.billing.rows import Account
 from headend.billing.store import BillingStore, BillingTx
-from shared.named import Acknowledgement, Delivery, Evidence, Order, encode, payload_hash
+from shared.named import PROTOCOL_VERSION, Acknowledgement, Delivery, Evidence, Order, encode, payload_hash
 from tests import engines
 from tests.builders import (
     CATALOGUE_KEY,
@@ -34,6 +34,7 @@ from tests.campaigns.books import everything
 from tests.campaigns.model import Model, Said, Subscriber
 
 T = TypeVar("T")
+LATER = PROTOCOL_VERSION + 1
 ZONE = ZoneInfo("Europe/Amsterdam")
 SHM = Path("/dev/shm")  # noqa: S108 (memory, where a killed process leaves what it leaves on a disk)
 NOBODY = Evidence(pin_verified=False, consent_immediate_supply=True, confirmation_shown=True)
@@ -152,6 +153,12 @@ class Line:
     def say_nonsense(self, **fields: Any) -> Said:
         payload = msgspec.json.encode({"type": "order", "v": 2, **self.place(), **fields})
         return self._keep(payload, None)
+
+    def say_later(self, body: Order | Delivery) -> Said:
+        """Say it in a version that the headend does not speak yet."""
+        said = self._keep(encode(msgspec.structs.replace(body, v=LATER)), None)
+        self.said[-1] = replace(said, later=body)
+        return self.said[-1]
 
     def _keep(self, payload: bytes, body: Order | Delivery | None) -> Said:
         seq, prev = self.signer.seq + 1, self.signer.prev

@@ -53,6 +53,8 @@ def write_the_rest(tx):
     for n in range(3):
         tx.raise_alarm(Alarm(f"kind-{n % 2}", "bx-1", "acc-1", f"{n}", NOW_MS + n), b"evidence"[:n] or None)
         tx.raise_alarm(Alarm(f"kind-{n % 2}", "bx-1", "acc-1", f"{n}", NOW_MS + 9), None)
+    box = next(iter(tx.boxes())).box
+    tx.set_kind(box, 1, 1, "unreadable"), tx.set_window(box, 1, 1, LATE)
     tx.add_tally({"malformed": 2, "unknown-box": 1})
     tx.add_tally({"malformed": 3})
     tx.add_tally({})
@@ -126,16 +128,17 @@ def look_at_orders(look):
     for order in look.orders(None, None, 100):
         look.usage_entry(order.ref), look.entries_of(order.ref), look.annex(order.box, order.epoch, order.seq)
         look.neighbours(order.box, order.epoch, order.seq), look.order(order.box, order.epoch, order.seq)
-        look.link(order.box, order.epoch, order.seq)
+        look.link(order.box, order.epoch, order.seq), look.deliveries_after(order.box, order.epoch, 0)
     for account in ("acc-1", "acc-2", "nobody"):
         (
             look.orders_of(account),
-            look.paid_orders_since(account, 0, 2),
-            look.spent_since(account, 0),
+            look.paid_orders(account, 0, LATE, 2),
+            look.spent(account, 0, LATE),
             look.due_orders(account, LATE),
         )
         look.promotion_uses(account, "autumn"), look.annexes_of(account), look.boxes_of(account)
         look.open_window(account, "film-1", 0, LATE), look.signed_deliveries(account)
+        look.open_window(account, "film-1", 0, LATE, credited=True), look.free_plays(account, "film-1", LATE)
         for table in ("orders", "entries", "invoices", "accounts", "boxes", "audit"):
             look.rows_about(table, account)
     look.promotion("autumn", 1), look.promotion("autumn", 9), look.offer("film-1", 1), look.offer("x", 1)

@@ -3,6 +3,7 @@
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import chain
 
 import psycopg
@@ -11,16 +12,18 @@ import pytest
 from headend.analytics.postgres import PostgresStore
 from headend.analytics.store import Contribution, Counted, StoredDirectory, WeekState
 from headend.billing import accounts, orders
+from headend.billing import credits as corrections
 from headend.billing.catalogue import publish_catalogue
+from headend.billing.invoices import raise_month
 from headend.billing.ledger import Amounts, Draft
 from headend.billing.postgres import PostgresBilling
 from headend.billing.reconcile import reconcile
 from headend.billing.rows import Alarm, OrderState
 from headend.kit.postgres import connect
 from headend.kit.storage import StorageError
-from shared.weeks import Week
+from shared.weeks import Month, Week
 from tests import engines
-from tests.builders import CATALOGUE_KEY, NOW_MS, SigningBox, account, offer
+from tests.builders import CATALOGUE_KEY, DAY, NOW_MS, SigningBox, account, offer
 from tests.campaigns import books
 
 WEEK = Week(2026, 41)
@@ -81,6 +84,32 @@ def test_two_nodes_take_the_same_boxes_orders_and_nothing_is_lost_or_taken_twice
     assert nodes[1].read().order_totals()[OrderState.RATED][0] == 1, "one window was opened once"
     assert nodes[1].read().order_totals()[OrderState.ZERO_RATED][0] == BOXES * ORDERS - 1
     assert reconcile(nodes[1].read()).received == BOXES * ORDERS
+
+
+def test_two_nodes_whose_deliveries_credit_one_bill_credit_it_exactly(nodes, monkeypatch):
+    """Each waits for the other when it has drafted its note: if both can, both started from the same bill."""
+    boxes = [SigningBox(node, serial=f"SN-{number}").enrolled() for number, node in enumerate(nodes)]
+    sold = [offer(f"film-{number}", version=2, price_cents=99) for number in range(3)]
+    nodes[0].write(lambda tx: publish_catalogue(tx, sold, CATALOGUE_KEY, NOW_MS, []))
+    for number, one in enumerate(sold):
+        box = boxes[number % 2]
+        box.submit(box.order(one.offer, offer_version=2, price_cents=99))
+    later = NOW_MS + 30 * DAY
+    raise_month(nodes[0], Month(2026, 10), later)
+    drafted, draft_note = threading.Barrier(2), corrections.draft_note
+
+    def meet(*asked):
+        note = draft_note(*asked)
+        with suppress(threading.BrokenBarrierError):
+            drafted.wait(1)
+        return note
+
+    monkeypatch.setattr(corrections, "draft_note", meet)
+    all_at_once([lambda box=box: box.submit(box.delivery(1, "failed"), now_ms=later) for box in boxes])
+    look = nodes[0].read()
+    (bill,) = [one for one in look.invoices(None, 9) if one.kind == "invoice"]
+    assert [note.gross for note in look.notes_of(bill.number)] == [99, 99]
+    books.check(nodes[0])
 
 
 def post(ref, cents):

@@ -170,6 +170,17 @@ def test_a_database_on_postgresql_tells_its_size_and_the_connections_of_its_serv
     headend.close()
 
 
+def test_sizes_are_told_in_steps_so_that_no_fragment_is_seen_to_say_something(client):
+    used(client)
+    mib = 1 << 20
+    for name, step in (
+        ("headend_database_bytes", mib),
+        ("headend_database_log_bytes", 16 * mib),
+        ("headend_disk_free_bytes", mib),
+    ):
+        assert {value % step for value in samples(client, name).values()} <= {0}
+
+
 def test_a_job_that_fails_is_told(headend):
     def fails(_slot):
         raise RuntimeError("odd")

@@ -109,7 +109,7 @@ MUTANTS = (
     ),
     single(
         "what cannot be read blocks the chain",
-        f"{BILLING}/orders.py",
+        f"{BILLING}/messages.py",
         "        return read_chained(payload)\n    except UnreadableMessageError:\n        return None\n",
         "        return read_chained(payload)\n    except UnreadableMessageError:\n        raise\n",
         f"{TESTS}/test_orders.py",

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from headend.billing.orders import readable
+from headend.billing.messages import message_of
 from headend.billing.pages.desk import Desk, place_of
 from headend.billing.pages.suspended import typed_price
 from headend.billing.rating import shown_text
@@ -10,7 +10,6 @@ from headend.billing.rows import Batch, ChainEnd, Dispute, Entry, Link, NotFound
 from headend.billing.store import BillingTx
 from headend.disclosure import Kind, Purpose, Recipient, clear
 from headend.kit.side import Attachment, Page, Visit
-from shared import dsse
 from shared.named import Evidence, Order
 
 _MOST_LINES = 20
@@ -98,9 +97,7 @@ def known(look: BillingTx, ref: str) -> Known:
 
 
 def _said(link: Link) -> Order | None:
-    if link.envelope is None:
-        return None
-    message = readable(dsse.read(link.envelope).unverified_payload)
+    message = message_of(link)
     return message if isinstance(message, Order) else None
 
 

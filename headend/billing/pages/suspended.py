@@ -70,8 +70,8 @@ def _queue(desk: Desk, visit: Visit, reason: str, wrong: str = "") -> Page:
 
 
 def typed_price(order: OrderRow, words: Language) -> str:
-    """An order's price as a form asks for a lower one."""
-    return typed(order.price_cents, words)
+    """What an order's screen showed as payable, as a form asks for a lower price."""
+    return typed(order.payable, words)
 
 
 @dataclass(frozen=True)

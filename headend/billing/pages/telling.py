@@ -33,6 +33,7 @@ REASONS: Final = {
     Reason.SUBSCRIPTION: N_("part of a subscription, or free"),
     Reason.DELIVERY_FAILED: N_("could not be viewed"),
     Reason.STOPPED_IN_PREVIEW: N_("stopped within its preview"),
+    Reason.DELIVERY_REPORT: N_("no order, but a delivery report"),
 }
 CLASSES: Final = {"film": N_("film"), "game": N_("game"), "on demand": N_("on demand")}
 DOCUMENTS: Final = {"invoice": N_("bill"), "credit-note": N_("credit note")}
@@ -56,6 +57,8 @@ ALARMS: Final = {
     "velocity": N_("very many orders in a day"),
     "over-limit": N_("over the spending limit"),
     "wrong-binding": N_("box bound elsewhere"),
+    "not-credited": N_("delivery of an order that can be credited no more"),
+    "not-decided": N_("message that could not be decided on"),
 }
 VERDICTS: Final = {
     "ok": N_("holds"),
@@ -82,6 +85,7 @@ DEEDS: Final = {
     "order rejected": N_("order rejected"),
     "order readmitted": N_("order readmitted"),
     "order corrected": N_("order corrected"),
+    "message read again": N_("message read again"),
     "order proven": N_("proof of the order given"),
     "bill credited": N_("bill credited"),
     "invoice written": N_("bill written as a file"),

@@ -162,6 +162,18 @@ def make_town(folder: Path, **changes: object) -> Town:
     return Town(AnalyticsSide(setup), clock, setup)
 
 
+def working_town(folder: Path) -> Town:
+    """A town whose jobs draw releases in this process."""
+    made: list[AnalyticsSide] = []
+
+    def draw(week: Week) -> None:
+        made[0].release(week)
+
+    town = make_town(folder, spawn_release=draw)
+    made.append(town.side)
+    return town
+
+
 def over(week: Week = WEEK) -> datetime:
     """A moment at which the week's fragments are taken."""
     return week.end(ZONE) + timedelta(days=1)

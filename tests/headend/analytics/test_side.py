@@ -7,7 +7,6 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from headend.analytics.side import AnalyticsSide
 from headend.analytics.store import WeekState
 from headend.directories import make_directory
 from headend.disclosure import DisclosureError, Kind, Purpose, Recipient, clear
@@ -17,9 +16,8 @@ from headend.kit.storage import StorageError
 from shared.directory import BadDirectoryError
 from shared.dsse import BadSignatureError, PayloadType, key_id, sign
 from shared.totals import BadTotalsError, read_totals
-from shared.weeks import Week
 from tests.builders import visit
-from tests.headend.analytics.builders import DIRECTORY_KEY, SETTINGS, WEEK, Town, closed, make_town, spki
+from tests.headend.analytics.builders import DIRECTORY_KEY, SETTINGS, WEEK, Town, closed, spki, working_town
 
 
 def directory_of(town: Town, *, key: Ed25519PrivateKey = DIRECTORY_KEY, **changes: object) -> bytes:
@@ -105,18 +103,6 @@ def test_totals_that_are_no_json_or_too_large_are_refused() -> None:
     for payload in (b"\xff", b"[" * 5000, b" " * 70_000 + msgspec.json.encode(GOOD)):
         with pytest.raises(BadTotalsError):
             read_totals(payload)
-
-
-def working_town(folder: Path) -> Town:
-    """A town whose jobs draw releases in this process."""
-    made: list[AnalyticsSide] = []
-
-    def draw(week: Week) -> None:
-        made[0].release(week)
-
-    town = make_town(folder, spawn_release=draw)
-    made.append(town.side)
-    return town
 
 
 def test_the_jobs_release_a_closed_week_and_then_forget_it(tmp_path: Path) -> None:

@@ -24,14 +24,16 @@ from headend.billing.refusals import WrongSignatureError
 from headend.billing.rows import DisputeState, NotFoundError
 from headend.billing.suspense import Correction, Decision, NotSuspendedError
 from headend.kit.http import MalformedError
+from shared import named
 from shared.clock import from_ms, to_ms
 from shared.named import Delivery
 from shared.weeks import Month
 from tests.builders import DAY, HOUR
 from tests.campaigns.model import FOREVER, Charge
 from tests.campaigns.watched import WatchedMachine
-from tests.campaigns.world import FAULTS, OFFERS, PROMOTIONS, SUBSCRIBERS, ZONE, tampered
+from tests.campaigns.world import FAULTS, LATER, OFFERS, PROMOTIONS, SUBSCRIBERS, ZONE, tampered
 
+SPOKEN = named.SPOKEN_VERSIONS
 Choices = list[tuple[str, str | None]]
 EXAMPLES = int(os.environ.get("CAMPAIGN_EXAMPLES", "25"))
 STEPS = int(os.environ.get("CAMPAIGN_STEPS", "40"))
@@ -88,12 +90,60 @@ class BillingMachine(WatchedMachine):
     def say_what_nobody_can_read(self, box: int, fields: dict[str, Any]) -> None:
         self.world.lines[box].say_nonsense(**fields)
 
-    @rule(box=BOXES, back=PICK, outcome=st.sampled_from(["confirmed", "failed", "stopped"]), clock=CLOCKS)
-    def tell_of_a_delivery(self, box: int, back: int, outcome: Any, clock: int) -> None:
+    @rule(
+        box=BOXES,
+        choices=EVENING,
+        fault=st.sampled_from([{}, {}, *FAULTS.values()]),
+        end=ENDS,
+        hours=st.integers(0, 30),
+    )
+    def evening_in_a_later_version(
+        self, *, box: int, choices: Choices, fault: dict[str, Any], end: Any, hours: int
+    ) -> None:
+        line = self.world.lines[box]
+        for name, code in choices:
+            line.say_later(self.world.order(line, name, self.world.now, code, **fault))
+            self.world.now += hours * HOUR
+            fault = {}
+        if end is not None:
+            self.tell_of_a_delivery(box, 0, end, 0, later=hours % 2 == 0)
+        self.send_what_is_due(box, None)
+
+    @precondition(lambda self: not self.model.learnt)
+    @rule(tear=TEARS, odds=ODDS)
+    def learn_the_later_version(self, tear: int | None, odds: int) -> None:
+        """The headend is upgraded, and some of what waited for it is readmitted."""
+        if odds != 1:
+            return
+        self.speak(later=True)
+        unread = [one for one in self.model.waiting() if one.later is not None and one.order is None]
+        for charge in unread[:5]:
+            if charge.state == "suspended":  # else a report that was read again has taken it back
+                self.admit(charge, Correction(), tear)
+
+    def speak(self, *, later: bool) -> None:
+        self.model.learnt = later
+        named.SPOKEN_VERSIONS = (*SPOKEN, LATER) if later else SPOKEN
+
+    def teardown(self) -> None:
+        super().teardown()
+        self.speak(later=False)
+
+    @rule(
+        box=BOXES,
+        back=PICK,
+        outcome=st.sampled_from(["confirmed", "failed", "stopped"]),
+        clock=CLOCKS,
+        later=st.sampled_from([False, False, True]),
+    )
+    def tell_of_a_delivery(
+        self, box: int, back: int, outcome: Any, clock: int, *, later: bool = False
+    ) -> None:
         line = self.world.lines[box]
         about = max(1, line.signer.seq - back % 6)
         at = max(0, self.world.now + clock)
-        line.say(Delivery(**line.place(), order_seq=about, outcome=outcome, at_ms=at))
+        body = Delivery(**line.place(), order_seq=about, outcome=outcome, at_ms=at)
+        (line.say_later if later else line.say)(body)
 
     # --- what networks do
     @rule(box=BOXES, tear=TEARS)
@@ -293,21 +343,27 @@ class BillingMachine(WatchedMachine):
             return store.write(lambda tx: suspense.correct(tx, charge.ref, put_right, decision))
 
         price = put_right.price_cents
-        offer = self.model.named_offer(charge)
         right = Charge(**vars(charge))
+        unread = charge.later is not None and charge.order is None
+        if unread and self.model.learnt and self.model.read_again(right):
+            self.world.do(work, tear)
+            vars(charge).update(vars(right))
+            return
+        offer = self.model.named_offer(right)
         if put_right.offer is not None:
             offer = self.model.offers[put_right.offer]
             right.vat_bp = offer.vat_bp
         right.account = put_right.account or right.account
-        allowed = price is None or 0 < price <= right.price
+        # Never more than the screen showed: its price less its promotion.
+        allowed = price is None or 0 < price <= right.payable
         if price is not None:
             right.price, right.credit, right.promotion, right.currency = price, 0, "", "EUR"
-        if not allowed or not self.model.can_be_billed(right):
+        if not allowed or not self.model.can_be_billed(right, offer):
             self.world.refused((NotSuspendedError, NotFoundError), work)
             return
         self.world.do(work, tear)
         vars(charge).update(vars(right))
-        self.model.readmit(charge, offer if charge.order is not None else None)
+        self.model.readmit(charge, offer)
 
     @precondition(lambda self: self.model.waiting())
     @rule(pick=PICK, tear=TEARS)

@@ -1,14 +1,21 @@
+from datetime import UTC, datetime
+
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headend.billing import orders, refusals
+from headend.billing import orders, refusals, suspense
+from headend.billing.credits import BadCreditError
 from headend.billing.reconcile import reconcile
 from headend.billing.rows import LEDGERS, OrderState
+from headend.billing.suspense import Decision
 from headend.kit.http import MalformedError
+from headend.kit.storage import StorageError
+from shared.clock import to_ms
 from shared.named import GENESIS, Evidence
-from tests.builders import DAY, GOOD, HOUR, NOW_MS, SigningBox, account, billing_store
+from tests.builders import DAY, GOOD, HOUR, NOW_MS, SigningBox, account, billing_store, offer
+from tests.campaigns import books
 
 NOTHING = dict.fromkeys(LEDGERS, 0)
 
@@ -206,8 +213,6 @@ def test_a_factory_reset_starts_a_new_epoch_beside_the_old_one(store, box):
 
 
 def test_many_orders_a_day_raise_an_alarm_and_are_billed(tmp_path):
-    from tests.builders import offer
-
     offers = [offer(f"f{number}") for number in range(25)]
     store = billing_store(tmp_path, *offers)
     box = SigningBox(store).enrolled()
@@ -225,6 +230,28 @@ def test_spending_over_the_limit_raises_an_alarm_and_is_billed(store):
     box.submit(box.order(), box.order("film-2", price_cents=399))
     assert alarms(store) == ["over-limit"]
     assert reconcile(store.read()).not_yet_due == 2
+
+
+def test_a_late_order_raises_no_alarm_for_what_was_ordered_since(tmp_path):
+    """Not in the days after it, and not in the months after its own, which ends in the account's zone."""
+    offers = [offer(f"f{number}") for number in range(30)]
+    store = billing_store(tmp_path, *offers)
+    limited = account("acc-2", spending_limit_cents=12_000)
+    store.write(lambda tx: tx.add_account(limited))
+    box = SigningBox(store, account="acc-2").enrolled()
+    late = SigningBox(store, account="acc-2", serial="SN-2").enrolled()
+    november = to_ms(datetime(2026, 10, 31, 23, tzinfo=UTC))
+    for number in range(20):
+        box.submit(box.order(f"f{number}", at_ms=november + number), now_ms=november + DAY)
+    assert alarms(store) == []
+    for number in range(20, 29):
+        late.submit(late.order(f"f{number}", at_ms=november - HOUR + number), now_ms=november + 2 * DAY)
+    assert late.stored(1).month == "2026-10"
+    assert alarms(store) == []
+    assert reconcile(store.read()).not_yet_due == 29
+    late.submit(late.order("f29", at_ms=november + HOUR), now_ms=november + 2 * DAY)
+    assert alarms(store) == ["velocity"]
+    store.close()
 
 
 @settings(max_examples=25)
@@ -291,3 +318,51 @@ def test_what_breaks_on_one_of_several_submissions_breaks_no_other(store, box, m
     assert isinstance(broken, RuntimeError)
     assert box.stored(1) is not None
     assert other.stored(1) is None
+
+
+@pytest.mark.parametrize("what", ["rate", "note_delivery"])
+def test_what_cannot_be_decided_on_is_stored_and_suspended_and_holds_up_nothing(
+    store, box, monkeypatch, what
+):
+    """Once the error is mended it is readmitted, and decided as if there had been none."""
+    store.write(lambda tx: tx.add_account(account("acc-2")))
+    other = SigningBox(store, account="acc-2", serial="SN-2").enrolled()
+    decide = getattr(orders, what)
+
+    def fails(tx, message, link, *times):
+        if (link.box, link.seq) == (box.box, 2):
+            raise BadCreditError("a fault of ours")
+        return decide(tx, message, link, *times)
+
+    monkeypatch.setattr(orders, what, fails)
+    first = box.order()
+    second = box.order("film-2", price_cents=399) if what == "rate" else box.delivery(1, "failed")
+    said = [first, second, box.order("bought", price_cents=1299)]
+    one, another = orders.take_group(store, [said, [other.order()]], NOW_MS)
+    assert (one.ack, another.ack) == (3, 1)
+    assert (box.stored(2).state, box.stored(2).reason) == (OrderState.SUSPENDED, "unreadable")
+    assert [box.stored(seq).state for seq in (1, 3)] == [OrderState.RATED] * 2
+    (alarm,) = store.read().alarms(9)
+    assert (alarm.kind, alarm.box, alarm.detail) == (
+        "not-decided",
+        box.box,
+        "epoch 1, seq 2: BadCreditError",
+    )
+    monkeypatch.undo()
+    looked = Decision("mended", "alice", NOW_MS)
+    store.write(lambda tx: suspense.readmit(tx, f"{box.box}/1/2", looked))
+    if what == "rate":
+        assert (box.stored(2).state, box.stored(2).payable) == (OrderState.RATED, 399)
+    else:
+        assert box.stored(1).reason == "delivery-failed"
+    books.check(store)
+
+
+def test_a_database_that_fails_while_an_order_is_rated_stores_nothing(store, box, monkeypatch):
+    def fails(*_):
+        raise StorageError("the disk is full")
+
+    monkeypatch.setattr(orders, "rate", fails)
+    with pytest.raises(StorageError):
+        box.submit(box.order())
+    assert store.read().chain_end(box.box, 1).last_seq == 0

@@ -399,6 +399,23 @@ def test_credit_notes_disputes_and_alarms_go_with_their_year(store, box):
     assert reconcile(store.read()).closes
 
 
+@pytest.mark.parametrize("outcome", ["failed", "stopped", "confirmed"])
+def test_a_delivery_report_of_an_order_whose_books_are_emptied_is_stored_and_credits_nothing(
+    store, box, outcome
+):
+    box.submit(box.order())
+    bill(store)
+    later = local(2037, 1, 1)
+    forget(store, later)
+    before = books(store)
+    assert box.submit(box.delivery(1, outcome), box.order(at_ms=later), now_ms=later).ack == 3
+    assert box.stored(3).state is OrderState.RATED
+    assert books(store)[: len(before)] == before
+    assert [(one.kind, one.detail) for one in store.read().alarms(9)] == (
+        [("not-credited", "epoch 1, seq 1: delivery-failed")] if outcome == "failed" else []
+    )
+
+
 def test_a_run_that_was_interrupted_is_finished_by_the_next(store, box, monkeypatch):
     box.submit(box.order())
     bill(store)

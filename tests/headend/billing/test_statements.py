@@ -89,7 +89,7 @@ def test_the_watch_over_a_days_orders_stops_at_its_limit(store, box):
     most = charging.VELOCITY_LIMIT + 1
 
     def watch(look: Any) -> int:
-        return look.paid_orders_since(box.account, NOW_MS - DAY, most)
+        return look.paid_orders(box.account, NOW_MS - DAY, NOW_MS + DAY, most)
 
     copies(store, 100, most)
     few = steps(store, watch)

@@ -9,6 +9,7 @@ from headend.billing.exports import close_batch
 from headend.billing.receivers import holder
 from headend.billing.rows import DisputeState, OrderState
 from headend.kit.side import Done, Page
+from shared import named
 from tests import engines
 from tests.builders import DAY
 from tests.headend.billing.pages.desks import (
@@ -272,6 +273,21 @@ def test_a_correction_that_cannot_be_is_refused_and_changes_nothing(office, box,
     confirmed = {"ref": f"{box.box}/1/4", **changes, "step": "confirm", "why": "x"}
     is_refused(office, office.do("suspense/correct", confirmed))
     assert office.everything() == before
+
+
+def test_the_price_that_is_proposed_is_what_the_screen_showed_as_payable(office, box):
+    promoted = box.order("unknown", promotion="autumn", promotion_version=1, credit_cents=200)
+    box.submit(promoted, now_ms=LATER_MS)
+    page = office.look("order", ref=f"{box.box}/1/7")
+    assert 'placeholder="2.99"' in page.inside
+
+
+def test_an_order_that_waits_on_once_it_has_been_read_is_shown_so(office, box, monkeypatch):
+    box.submit(box.order("film-2", v=3, price_cents=1), now_ms=LATER_MS)
+    monkeypatch.setattr(named, "SPOKEN_VERSIONS", (2, 3))
+    page = office.do("suspense/decide", {"what": "readmit", **pick(box, 7)})
+    assert "€0.00 would be billed." in text_of(page)
+    assert "suspended price is not the offer's" in text_of(page)
 
 
 # --- exports
