@@ -1,4 +1,7 @@
-"""Files that survive a power cut: written beside, synced, then renamed, with the folder synced too."""
+"""Files that survive a power cut: written beside, synced, then renamed, with the folder synced too.
+
+A file gets the mode that is asked for, whatever the process' umask.
+"""
 
 import os
 from collections.abc import Iterable
@@ -51,6 +54,7 @@ def _write_synced(path: Path, pieces: Iterable[bytes], mode: int) -> None:
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, mode)  # open(2) takes the umask off it
         file.writelines(pieces)
         file.flush()
         os.fsync(file.fileno())

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from headend.kit.files import write_file, write_once, write_pieces
@@ -10,6 +12,18 @@ def test_a_file_is_replaced_whole_and_private(tmp_path):
     assert (tmp_path / "x").read_bytes() == b"two"
     assert (tmp_path / "x").stat().st_mode & 0o777 == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["x"], "nothing is left beside it"
+
+
+@pytest.mark.parametrize("umask", [0o077, 0o002])
+def test_a_file_has_the_mode_that_was_asked_for_whatever_the_umask(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        write_once(tmp_path / "public", b"", 0o644)
+        write_file(tmp_path / "private", b"")
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes == {"public": 0o644, "private": 0o600}
 
 
 def test_a_file_of_which_a_piece_cannot_be_had_is_not_written_and_leaves_nothing_behind(tmp_path):
