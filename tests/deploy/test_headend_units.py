@@ -134,6 +134,19 @@ def test_every_file_is_installed_by_the_page_and_the_page_installs_no_other():
     assert named - shipped <= {"stb.conf", "values.conf"}
 
 
+def test_an_upgrade_and_a_downgrade_as_the_page_says_change_what_the_units_start(tmp_path):
+    page = OPERATING.replace("/opt/", f"{tmp_path}/")
+    links = re.findall(r"\bln -[^\n`]+", page)
+    for version in ("0.1.0", "N"):
+        (tmp_path / f"stb-{version}").mkdir()
+    assert len(links) == 3, "installing, upgrading, going back"
+    for one, version in zip(links, ("0.1.0", "N", "0.1.0"), strict=True):
+        subprocess.run(one.split(), check=True)
+        assert (tmp_path / "stb").resolve() == tmp_path / f"stb-{version}"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["stb", "stb-0.1.0", "stb-N"]
+    assert not re.search(r"venv /opt/stb\s", OPERATING), "a folder cannot be made to lead elsewhere"
+
+
 class Unix(HTTPConnection):
     def __init__(self, path):
         super().__init__("headend", timeout=5)
