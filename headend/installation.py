@@ -1,7 +1,7 @@
 """An installation: its folder, its settings, its clock and its keys.
 
 installation.toml       what was decided when it was made
-billing.db analytics.db console.db                      unless a side's database is PostgreSQL's
+billing.db analytics.db console.db                      mode 0600, unless a side's database is PostgreSQL's
 keys/root keys/billing keys/analytics keys/console      one folder a side, mode 0700, files 0600
 lock                    held by the one worker that serves
 billing.moving          while its database is being moved to PostgreSQL; billing.db.moved afterwards
@@ -167,7 +167,7 @@ class Installation:
 
     @classmethod
     def create(cls, folder: Path, settings: Settings) -> "Installation":
-        """Make a new installation with its keys.
+        """Make a new installation with its keys, in a folder for its owner alone unless the folder stands.
 
         Raises:
             InstallationError: there is one already, or the settings are not usable.
@@ -175,6 +175,7 @@ class Installation:
         if (folder / SETTINGS).exists():
             raise InstallationError(f"{folder} is an installation already")
         _check(settings)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for side in ("root", "billing", "analytics"):
             (folder / "keys" / side).mkdir(parents=True, exist_ok=True, mode=0o700)
         for key in (DIRECTORY_KEY, CATALOGUE_KEY, BILLING_KEY):

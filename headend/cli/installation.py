@@ -308,9 +308,12 @@ def restore(
     For the running week no new tokens are signed, since what was signed after the backup is not known;
     not so with --stopped, when nothing can have been.
     """
-    backups.restore(source, folder, passphrase_file.read_bytes().strip(), database)
-    if not stopped and "billing" in Installation(folder).sides:
-        _hold_tokens(folder)
+
+    def finish(made: Installation) -> None:
+        if not stopped and "billing" in made.sides:
+            _hold_tokens(made.folder)
+
+    backups.restore(source, folder, passphrase_file.read_bytes().strip(), database, finish)
     click.echo(f"restored to {folder}")
 
 

@@ -18,6 +18,7 @@ ANYWHERE: dict[str, Check] = {
     "clock": machine.clock,
     "room": machine.room,
     "folder": files.folder_mode,
+    "database-modes": files.database_modes,
     "key-modes": files.key_modes,
     "key-owners": files.key_owners,
     "keys": files.keys_present,

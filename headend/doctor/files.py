@@ -27,6 +27,19 @@ def folder_mode(patient: Patient) -> Answer:
     return fine(f"the folder has mode {stat.S_IMODE(mode):04o}")
 
 
+def database_modes(patient: Patient) -> Answer:
+    """Nobody but the owner may read the databases: the files are 0600, or the folder is closed to others."""
+    if not patient.folder.stat().st_mode & OF_OTHERS:
+        return fine("the databases stand in a folder that is its owner's alone")
+    files = [path for path in sorted(patient.folder.glob("*.db*")) if path.stat().st_mode & OF_OTHERS]
+    if files:
+        return broken(
+            f"others may read or write {', '.join(path.name for path in files[:SHOWN])}",
+            f"chmod go= {patient.folder} {patient.folder}/*.db*",
+        )
+    return fine("database files are for their owner alone")
+
+
 def key_modes(patient: Patient) -> Answer:
     """Private keys are for their owner alone: folders 0700, files 0600."""
     open_to_others = [

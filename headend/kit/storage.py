@@ -17,6 +17,7 @@ import sqlite_utils
 from sqlite_utils.migrations import Migrations
 
 from headend.kit.engine import Connection, Shelf
+from headend.kit.files import make_private
 from headend.kit.metering import GroupMeter
 from headend.kit.shelf import FolderShelf
 from headend.kit.together import ClosedError, Together
@@ -50,7 +51,11 @@ class NewerDatabaseError(StbError):
 
 
 def connect(path: Path, *, checkpoints: bool) -> sqlite3.Connection:
-    """A connection with this house's settings; only the serving worker checkpoints the WAL."""
+    """A connection with this house's settings; only the serving worker checkpoints the WAL.
+
+    A new file is for its owner alone, and so are the log and its index, which SQLite makes like it.
+    """
+    make_private(path)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1000)
     connection.row_factory = sqlite3.Row
     for pragma in (
@@ -218,6 +223,7 @@ class Storage:
 
     def backup_to(self, target: Path) -> None:
         """Copy the database as it stands at one moment into a new file."""
+        make_private(target)
         copy = sqlite3.connect(target)
         try:
             self.read().backup(copy)

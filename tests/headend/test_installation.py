@@ -42,6 +42,22 @@ def test_keys_are_for_their_owner_only(tmp_path):
         assert path.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_an_installation_and_its_backup_are_for_their_owner_only(tmp_path, umask):
+    (tmp_path / "pass").write_text("correct horse battery")
+    before = os.umask(umask)
+    try:
+        run("init", tmp_path / "a")
+        run("backup", tmp_path / "a", tmp_path / "copy", "--passphrase-file", tmp_path / "pass")
+    finally:
+        os.umask(before)
+    for folder in (tmp_path / "a", tmp_path / "copy"):
+        assert folder.stat().st_mode & 0o777 == 0o700
+        modes = {path.name: path.stat().st_mode & 0o777 for path in folder.glob("*.db*")}
+        assert set(modes.values()) <= {0o600}
+        assert modes or engines.OVER_POSTGRES
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -111,7 +127,11 @@ def test_a_backup_with_its_keys_is_the_same_installation_elsewhere(tmp_path):
     run("init", folder)
     run("account", "add", folder, "acc-1")
     run("backup", folder, tmp_path / "copy", "--passphrase-file", passphrase)
+    for path in (tmp_path / "copy", tmp_path / "copy" / "billing.db"):  # as a copy of a copy may be
+        path.chmod(0o755)
     run("restore", tmp_path / "copy", tmp_path / "b", "--passphrase-file", passphrase)
+    assert (tmp_path / "b").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "b" / "billing.db").stat().st_mode & 0o777 == 0o600
     assert "acc-1" in run("account", "list", tmp_path / "b")
     assert run("export", "key", tmp_path / "b") == run("export", "key", folder)
     run("reconcile", tmp_path / "b")

@@ -213,11 +213,20 @@ def test_other_keys_than_those_of_the_databases_are_found(patient, tmp_path):
         ("key-modes", "keys/billing/billing.pem", 0o640),
         ("key-modes", "keys/root", 0o755),
         ("folder", ".", 0o777),
+        ("database-modes", "billing.db", 0o644),
+        ("database-modes", "console.db", 0o660),
     ],
 )
 def test_what_others_may_read_or_replace_is_found(patient, check, path, mode):
+    patient.folder.chmod(0o755)
     (patient.folder / path).chmod(mode)
     assert patient.ask(check)[0] == "broken"
+
+
+def test_what_stands_in_a_folder_of_its_owner_alone_is_read_by_nobody_else(patient):
+    patient.folder.chmod(0o700)
+    (patient.folder / "billing.db").chmod(0o644)
+    assert patient.ask("database-modes")[0] == "fine"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
