@@ -27,6 +27,7 @@ from headend.installation import (
     ALL_SIDES,
     KEPT_AS_FILES,
     SETTINGS,
+    SIDES_FILE,
     Installation,
     InstallationError,
     databases_of,
@@ -35,6 +36,8 @@ from headend.kit.files import PRIVATE, make_private, new_folder, write_file
 from shared.errors import StbError
 
 KEYS_FILE = "keys.enc"
+EXCHANGE = "exchange"
+"""What a side served apart has laid down, where that stands in its own folder."""
 DUMP = ".dump"
 """What stands behind the name of a side's dump, as pg_dump writes it (custom format)."""
 DATABASE = ".db"
@@ -70,10 +73,13 @@ def back_up(installation: Installation, target: Path, passphrase: bytes | None) 
     written = []
     with _told(), new_folder(target) as folder:
         for side in ALL_SIDES:
-            written += _copy_side(installation, side, folder)
-        shutil.copy2(installation.folder / SETTINGS, folder / SETTINGS)
-        written.append(SETTINGS)
-        for name in KEPT_AS_FILES:
+            if side in installation.sides:
+                written += _copy_side(installation, side, folder)
+        for name in (SETTINGS, SIDES_FILE):
+            if (installation.folder / name).exists():
+                shutil.copy2(installation.folder / name, folder / name)
+                written.append(name)
+        for name in (*KEPT_AS_FILES, EXCHANGE):
             if (installation.folder / name).is_dir():
                 shutil.copytree(installation.folder / name, folder / name)
                 written.append(name)

@@ -94,12 +94,16 @@ def test_a_unit_may_write_to_its_own_folders_only_and_its_memory_is_not_dumped(n
     assert service["ProtectSystem"] == "strict"
     assert service["LimitCORE"] == service["MemorySwapMax"] == "0"
     own = {"stb-billing": "/var/spool/stb/billing", "stb-analytics": "/var/spool/stb/analytics"}
-    more = {"stb-exchange": "/var/spool/stb/root", "stb-backup": "/var/backups/stb"}
+    more = {
+        "stb-exchange": "/var/spool/stb/root",
+        "stb-backup": "/var/backups/stb",
+        "stb-backup@": "/var/backups/%i",
+    }
     assert service.get("ReadWritePaths") == (own | more).get(name)
 
 
 @pytest.mark.parametrize(
-    "name", ["stb-analytics", "stb-fragments", "stb-billing", "stb-exchange", "stb-backup"]
+    "name", ["stb-analytics", "stb-fragments", "stb-billing", "stb-exchange", "stb-backup", "stb-backup@"]
 )
 def test_what_is_served_apart_has_no_network_at_all(name):
     service = unit(name)
@@ -110,12 +114,25 @@ def test_what_is_served_apart_has_no_network_at_all(name):
 
 
 def test_no_two_sides_have_one_user():
-    users = {name: unit(name)["User"] for name in UNITS}
+    users = {name: unit(name)["User"] for name in UNITS if "@" not in name}
     assert users["stb-fragments"] == users["stb-analytics"]
     assert users["stb-backup"] == users["stb-headend"]
     assert len(set(users.values())) == 4
     made = re.findall(r"(?m)^u (\S+)", (FOLDER / "stb.sysusers.conf").read_text())
     assert set(users.values()) | {"stb-gateway"} == set(made)
+
+
+def test_every_user_that_keeps_a_folder_has_a_place_for_its_backups():
+    text = (FOLDER / "stb.tmpfiles.conf").read_text()
+    for user in {unit(name)["User"] for name in UNITS} - {"%i"}:
+        assert re.search(rf"(?m)^d /var/backups/{user} +0700 {user} +{user} ", text)
+
+
+def test_the_backup_of_sides_apart_is_that_of_all_sides_with_another_user():
+    whole, apart = unit("stb-backup"), unit("stb-backup@")
+    own = {"User", "Group", "StateDirectory", "ReadWritePaths", "ExecStart"}
+    assert {name for name in whole if whole[name] != apart.get(name)} == own
+    assert {re.sub("%i", "stb", apart[name]) for name in own} == {whole[name] for name in own}
 
 
 @pytest.mark.parametrize("name", UNITS)
@@ -128,7 +145,7 @@ def test_every_command_of_a_unit_is_one_that_there_is(name):
 
 def test_every_file_is_installed_by_the_page_and_the_page_installs_no_other():
     section = OPERATING.split("\n### As services\n")[1].split("\n### ")[0].split("\n## ")[0]
-    named = set(re.findall(r"[\w.-]+\.(?:service|timer|conf)\b", section))
+    named = set(re.findall(r"[\w.@-]+\.(?:service|timer|conf)\b", re.sub("@stb-[a-z]+", "@", section)))
     shipped = {path.name for path in FOLDER.iterdir()} - {"README.md"}
     assert shipped <= named
     assert named - shipped <= {"stb.conf", "values.conf"}

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
 from headend import exchange
+from headend.__main__ import main
 from headend.apart import ApartError, set_apart
 from headend.app import open_headend
 from headend.doctor.examine import examine
@@ -259,6 +261,30 @@ def test_what_the_exchange_does_not_let_one_read_or_write_is_told_in_a_sentence(
         (spool.folder / "root").chmod(0)
         with pytest.raises(ExchangeError, match=r"root cannot be read: Permission denied"):
             list(spool.weeks("root", "week-", ""))
+
+
+@pytest.mark.sqlite(why="without --database a backup is restored into files")
+@pytest.mark.parametrize("name", PARTS)
+def test_a_backup_of_a_part_is_restored_to_that_part(apart, tmp_path, name):
+    apart.turn()
+    (tmp_path / "pass").write_text("correct horse battery")
+    words = ["--passphrase-file", str(tmp_path / "pass")]
+    for command in (
+        ["backup", str(apart.at[name].folder), str(tmp_path / "copy"), *words],
+        ["restore", str(tmp_path / "copy"), str(tmp_path / "again"), *words],
+    ):
+        done = CliRunner().invoke(main, command)
+        assert done.exit_code == 0, done.output
+    again = Installation(tmp_path / "again")
+    assert again.sides == PARTS[name]
+    databases = {path.stem for path in (tmp_path / "copy").glob("*.db")}
+    assert databases == set(PARTS[name]) - {"exchange"}
+    for key in ("directory", "billing"):
+        assert again.public(("root", key)) == apart.at[name].public(("root", key))
+    if name != "exchange":
+        headend = open_headend(again, again.sides)
+        assert {job.name for job in headend.jobs.overview()} >= {"offer-keys", "directory"}
+        headend.close()
 
 
 def test_the_doctor_finds_each_part_in_order(apart):

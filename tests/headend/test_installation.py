@@ -151,6 +151,17 @@ def test_a_backup_holds_no_key_that_is_not_encrypted(tmp_path):
     assert not (tmp_path / "b").exists()
 
 
+@pytest.mark.sqlite(why="without --database a backup is restored into files")
+def test_a_restore_that_fails_at_its_end_leaves_no_folder(tmp_path):
+    (tmp_path / "pass").write_text("correct horse battery")
+    words = ("--passphrase-file", tmp_path / "pass")
+    run("init", tmp_path / "a")
+    (tmp_path / "a" / "keys" / "billing" / "catalogue.pem").unlink()
+    run("backup", tmp_path / "a", tmp_path / "copy", *words)
+    assert "no usable key" in run("restore", tmp_path / "copy", tmp_path / "b", *words, code=1)
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "copy", "pass"}
+
+
 def test_an_error_is_one_line_and_exit_code_1(tmp_path):
     assert run("reconcile", tmp_path / "nothing", code=1).startswith("Error: ")
 
