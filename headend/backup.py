@@ -66,6 +66,8 @@ def _told() -> Iterator[None]:
 def back_up(installation: Installation, target: Path, passphrase: bytes | None) -> list[str]:
     """Copy an installation to the new folder `target`; gives the names of what was written.
 
+    The installation keeps in mind when that was.
+
     Raises:
         BackupError: `target` stands already or cannot be written; nothing is left behind.
         StorageError: a database on PostgreSQL could not be written into a file.
@@ -86,6 +88,8 @@ def back_up(installation: Installation, target: Path, passphrase: bytes | None) 
         if passphrase is not None:
             write_file(folder / KEYS_FILE, _encrypt(_keys(installation.folder / "keys"), passphrase))
             written.append(KEYS_FILE)
+    with _told():
+        installation.note_backup()
     return written
 
 

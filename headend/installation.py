@@ -4,6 +4,7 @@ installation.toml       what was decided when it was made
 billing.db analytics.db console.db                      mode 0600, unless a side's database is PostgreSQL's
 keys/root keys/billing keys/analytics keys/console      one folder a side, mode 0700, files 0600
 lock                    held by the one worker that serves
+backed-up               when the newest backup was made
 billing.moving          while its database is being moved to PostgreSQL; billing.db.moved afterwards
 """
 
@@ -13,6 +14,7 @@ import shutil
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -37,6 +39,7 @@ from shared.weeks import Week
 
 SETTINGS = "installation.toml"
 SIDES_FILE = "sides"
+BACKED_UP = "backed-up"
 ALL_SIDES = ("billing", "analytics", "console")
 KEPT_AS_FILES = ("releases", "totals")
 """Folders beside the databases: releases ever drawn, and box totals handed over."""
@@ -332,6 +335,17 @@ class Installation:
             raise InstallationError(f"{path}: the table [databases] has to be written by hand: {databases}")
         write_file(path, text.encode(), 0o644)
         return Installation(self.folder)
+
+    def note_backup(self) -> None:
+        """Note that a backup has been made now."""
+        write_file(self.folder / BACKED_UP, f"{self.clock().now().isoformat()}\n".encode(), 0o644)
+
+    def backed_up(self) -> datetime | None:
+        """When the newest backup of this folder was made, by the installation's clock, if one is known of."""
+        try:
+            return datetime.fromisoformat((self.folder / BACKED_UP).read_text().strip())
+        except (FileNotFoundError, ValueError):
+            return None
 
     def clock(self) -> Clock:
         """The installation's clock: the machine's, or the simulator's on a simulated one."""

@@ -22,6 +22,7 @@ ANYWHERE: dict[str, Check] = {
     "key-modes": files.key_modes,
     "key-owners": files.key_owners,
     "keys": files.keys_present,
+    "backup": files.backed_up,
     "served": files.served,
     "stamps": stamps.stamps,
     "jobs": weeks.jobs,

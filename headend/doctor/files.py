@@ -2,6 +2,7 @@
 
 import fcntl
 import stat
+from datetime import timedelta
 from pathlib import Path
 
 from headend.doctor.findings import Answer, broken, fine, warning
@@ -10,6 +11,7 @@ from headend.installation import BILLING_KEY, CATALOGUE_KEY, DIRECTORY_KEY
 
 OF_OTHERS = 0o077
 SHOWN = 3
+BACKUP_DUE = timedelta(hours=36)
 
 
 def settings(patient: Patient) -> Answer:
@@ -80,6 +82,17 @@ def keys_present(patient: Patient) -> Answer:
     for key in wanted:
         patient.installation.key(key)
     return fine(f"{len(wanted)} signing keys can be read")
+
+
+def backed_up(patient: Patient) -> Answer:
+    """A backup was made since the night before last."""
+    at = patient.installation.backed_up()
+    again = f"systemctl start stb-backup, or headend backup {patient.folder}; of several nodes one is enough"
+    if at is None:
+        return warning("no backup has been made from this folder", again)
+    if patient.now - at > BACKUP_DUE:
+        return warning(f"the newest backup is of {at:%Y-%m-%d %H:%M} UTC", again)
+    return fine(f"a backup was made on {at:%Y-%m-%d %H:%M} UTC")
 
 
 def served(patient: Patient) -> Answer:

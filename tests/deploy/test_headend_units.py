@@ -55,7 +55,12 @@ def test_systemd_finds_no_fault_in_the_units(tmp_path):
 
 @pytest.mark.parametrize(
     ("drop_in", "name"),
-    [("database", "stb-headend"), ("database", "stb-backup"), ("database-apart", "stb-billing")],
+    [
+        ("database", "stb-headend"),
+        ("database-backup", "stb-backup"),
+        ("database-apart", "stb-billing"),
+        ("database-apart", "stb-backup@"),
+    ],
 )
 def test_a_unit_with_databases_elsewhere_is_sound_and_reaches_these_alone(tmp_path, drop_in, name):
     needs_systemd()
@@ -68,6 +73,8 @@ def test_a_unit_with_databases_elsewhere_is_sound_and_reaches_these_alone(tmp_pa
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
     assert "IPAddressDeny=any" in text
+    if "PrivateNetwork=yes" in text:
+        assert "\nPrivateNetwork=no\nRestrictAddressFamilies=AF_INET AF_INET6\n" in added
     assert re.findall(r"(?m)^IPAddressAllow=(.*)$", added) == ["192.0.2.10 192.0.2.11"]
     for side in re.findall(r"HEADEND_([A-Z]+)_DATABASE_FILE=%d/", added):
         assert f"LoadCredential={side.lower()}:" in added

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from headend.__main__ import main
 from headend.app import open_headend
+from headend.backup import back_up
 from headend.doctor import examine as examining
 from headend.doctor import machine, sqlite, weeks
 from headend.doctor.findings import fine
@@ -22,8 +23,8 @@ from tests.headend.doctor.conftest import Patient
 
 pytestmark = pytest.mark.sqlite(why="test_postgres.py looks at databases on PostgreSQL")
 
-ALWAYS = {"served", "billing.suspense", "billing.gaps", "billing.alarms"}
-"""What is so of every copy: nobody serves it, and its boxes have something to tell."""
+ALWAYS = {"served", "backup", "billing.suspense", "billing.gaps", "billing.alarms"}
+"""What is so of every copy: nobody serves it, no backup was made, and its boxes have something to tell."""
 
 
 def change(patient, side, *statements):
@@ -221,6 +222,14 @@ def test_what_others_may_read_or_replace_is_found(patient, check, path, mode):
     patient.folder.chmod(0o755)
     (patient.folder / path).chmod(mode)
     assert patient.ask(check)[0] == "broken"
+
+
+def test_a_backup_is_missed_when_two_nights_have_none(patient, tmp_path):
+    assert patient.ask("backup") == ("warning", "no backup has been made from this folder")
+    back_up(Installation(patient.folder), tmp_path / "copy", None)
+    assert patient.ask("backup")[0] == "fine"
+    steered(patient, NOW + timedelta(hours=37))
+    assert patient.ask("backup")[0] == "warning"
 
 
 def test_what_stands_in_a_folder_of_its_owner_alone_is_read_by_nobody_else(patient):
