@@ -41,6 +41,8 @@ EXCHANGE = "exchange"
 DUMP = ".dump"
 """What stands behind the name of a side's dump, as pg_dump writes it (custom format)."""
 DATABASE = ".db"
+SHORTEST = 12
+"""Bytes of a passphrase that keys are encrypted with."""
 _SALT, _NONCE = 16, 12
 
 
@@ -69,27 +71,36 @@ def back_up(installation: Installation, target: Path, passphrase: bytes | None) 
     The installation keeps in mind when that was.
 
     Raises:
-        BackupError: `target` stands already or cannot be written; nothing is left behind.
+        BackupError: the passphrase is too short; `target` stands already or cannot be written; nothing is
+            left behind.
         StorageError: a database on PostgreSQL could not be written into a file.
     """
-    written = []
-    with _told(), new_folder(target) as folder:
-        for side in ALL_SIDES:
-            if side in installation.sides:
-                written += _copy_side(installation, side, folder)
-        for name in (SETTINGS, SIDES_FILE):
-            if (installation.folder / name).exists():
-                shutil.copy2(installation.folder / name, folder / name)
-                written.append(name)
-        for name in (*KEPT_AS_FILES, EXCHANGE):
-            if (installation.folder / name).is_dir():
-                shutil.copytree(installation.folder / name, folder / name)
-                written.append(name)
-        if passphrase is not None:
-            write_file(folder / KEYS_FILE, _encrypt(_keys(installation.folder / "keys"), passphrase))
-            written.append(KEYS_FILE)
+    if passphrase is not None and len(passphrase) < SHORTEST:
+        raise BackupError(f"the passphrase has {len(passphrase)} bytes, and needs {SHORTEST}")
     with _told():
+        with new_folder(target) as folder:
+            written = _copy_all(installation, folder)
+            if passphrase is not None:
+                write_file(folder / KEYS_FILE, _encrypt(_keys(installation.folder / "keys"), passphrase))
+                written.append(KEYS_FILE)
         installation.note_backup()
+    return written
+
+
+def _copy_all(installation: Installation, target: Path) -> list[str]:
+    """Everything but the keys."""
+    written = []
+    for side in ALL_SIDES:
+        if side in installation.sides:
+            written += _copy_side(installation, side, target)
+    for name in (SETTINGS, SIDES_FILE):
+        if (installation.folder / name).exists():
+            shutil.copy2(installation.folder / name, target / name)
+            written.append(name)
+    for name in (*KEPT_AS_FILES, EXCHANGE):
+        if (installation.folder / name).is_dir():
+            shutil.copytree(installation.folder / name, target / name)
+            written.append(name)
     return written
 
 

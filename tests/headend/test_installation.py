@@ -151,6 +151,15 @@ def test_a_backup_holds_no_key_that_is_not_encrypted(tmp_path):
     assert not (tmp_path / "b").exists()
 
 
+@pytest.mark.parametrize("passphrase", ["", "\n", "eleven byte", "           .\n"])
+def test_a_passphrase_that_is_none_is_refused(tmp_path, passphrase):
+    (tmp_path / "pass").write_text(passphrase)
+    run("init", tmp_path / "a")
+    words = ("backup", tmp_path / "a", tmp_path / "copy", "--passphrase-file", tmp_path / "pass")
+    assert "the passphrase has" in run(*words, code=1)
+    assert not (tmp_path / "copy").exists()
+
+
 @pytest.mark.sqlite(why="without --database a backup is restored into files")
 def test_a_restore_that_fails_at_its_end_leaves_no_folder(tmp_path):
     (tmp_path / "pass").write_text("correct horse battery")
