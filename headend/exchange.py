@@ -292,8 +292,9 @@ def publish_offered(installation: Installation) -> list[Week]:
 
     Raises:
         ExchangeError: what a side has offered cannot be used.
-        InstallationError: the root key is not here.
+        InstallationError: the root key is not here, or the folder is another user's.
     """
+    installation.check_user()
     spool = spool_of(installation)
     made = []
     for name in spool.weeks("billing", "token-keys-", ".json"):

@@ -10,6 +10,7 @@ billing.moving          while its database is being moved to PostgreSQL; billing
 
 import fcntl
 import os
+import pwd
 import shutil
 import tomllib
 from collections.abc import Iterable
@@ -154,6 +155,13 @@ def _toml(settings: Settings) -> str:
         lines += ["", "[databases]"]
         lines += [f"{side} = {text(url)}" for side, url in sorted(settings.databases.items())]
     return "\n".join(lines) + "\n"
+
+
+def _name_of(user: int) -> str:
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return str(user)
 
 
 class Installation:
@@ -373,13 +381,25 @@ class Installation:
         """Whether several processes may serve it: every side's database is PostgreSQL's."""
         return all(self.address(side) is not None for side in self.sides)
 
+    def check_user(self) -> None:
+        """Refuse root where the folder is another user's, who could not open what root makes in it.
+
+        Raises:
+            InstallationError: with how to be that user.
+        """
+        owner = self.folder.stat().st_uid
+        if os.geteuid() == 0 and owner != 0:
+            raise InstallationError(
+                f"{self.folder} belongs to {_name_of(owner)}: runuser -u {_name_of(owner)} -- headend …"
+            )
+
     def lock(self) -> int:
         """Take the installation for this process; held until the process ends, however it ends.
 
         An installation that several processes may serve is taken together with them.
 
         Raises:
-            InstallationError: another process serves it.
+            InstallationError: another process serves it, or it is another user's.
         """
         return self._lock("lock")
 
@@ -387,11 +407,12 @@ class Installation:
         """Likewise for the one process that serves the gateway apart.
 
         Raises:
-            InstallationError: another process serves it.
+            InstallationError: another process serves it, or it is another user's.
         """
         return self._lock("gateway.lock")
 
     def _lock(self, name: str) -> int:
+        self.check_user()
         how = fcntl.LOCK_SH if self.is_shared else fcntl.LOCK_EX
         descriptor = os.open(self.folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:

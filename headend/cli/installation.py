@@ -156,6 +156,7 @@ def serve(
     unknown = set(wanted) - set(ALL_SIDES)
     if unknown:
         raise click.ClickException(f"no side {', '.join(sorted(unknown))}")
+    installation.check_user()
     installation.check_sides(wanted)
     if workers > 1 and not installation.is_shared:
         raise click.ClickException("one process serves SQLite files; several need PostgreSQL for every side")
@@ -186,7 +187,9 @@ def gateway(
     Serve the rest beside it with `headend serve --gateway-apart`.
     """
     _check_host(host, behind_tls=behind_tls)
-    os.close(wait_for_lock(Installation(folder).gateway_lock))
+    installation = Installation(folder)
+    installation.check_user()
+    os.close(wait_for_lock(installation.gateway_lock))
     os.environ[FOLDER_VARIABLE] = str(folder.resolve())
     _serve("headend.app:served_gateway", socket or (host, port), log_format)
 
@@ -315,6 +318,8 @@ def restore(
 
     backups.restore(source, folder, passphrase_file.read_bytes().strip(), database, finish)
     click.echo(f"restored to {folder}")
+    if os.geteuid() == 0:
+        click.echo(f"it is root's: give it to the user that is to serve it, such as chown -R stb: {folder}")
 
 
 @click.command("hold-tokens")

@@ -20,7 +20,7 @@ ANYWHERE: dict[str, Check] = {
     "folder": files.folder_mode,
     "database-modes": files.database_modes,
     "key-modes": files.key_modes,
-    "key-owners": files.key_owners,
+    "owners": files.owners,
     "keys": files.keys_present,
     "backup": files.backed_up,
     "served": files.served,

@@ -59,20 +59,22 @@ def key_modes(patient: Patient) -> Answer:
     return fine("keys are for their owners alone")
 
 
-def key_owners(patient: Patient) -> Answer:
-    """A side's keys belong to whom its database belongs to."""
-    for side in patient.sides:
-        keys, database = patient.installation.keys_of(side), patient.installation.database(side)
-        if not keys.is_dir() or not database.exists():
-            continue
-        owner = database.stat().st_uid
-        strange = [path for path in (keys, *sorted(keys.rglob("*"))) if path.stat().st_uid != owner]
-        if strange:
-            return broken(
-                f"{strange[0].relative_to(patient.folder)} belongs to another user than {database.name}",
-                f"chown -R --reference={database} {keys}",
-            )
-    return fine("each side's keys belong to whom its database belongs to")
+def owners(patient: Patient) -> Answer:
+    """Keys, databases and locks belong to whom the folder belongs to, who serves it."""
+    folder = patient.folder
+    made = [
+        *sorted((folder / "keys").rglob("*")),
+        *sorted(folder.glob("*.db*")),
+        *sorted(folder.glob("*lock")),
+    ]
+    strange = [path for path in made if path.stat().st_uid != folder.stat().st_uid]
+    if strange:
+        names = ", ".join(str(path.relative_to(folder)) for path in strange[:SHOWN])
+        return broken(
+            f"another user's than the folder: {names}",
+            f"chown -R --reference={folder} {folder}; and run commands as that user",
+        )
+    return fine("keys, databases and locks belong to whom the folder belongs to")
 
 
 def keys_present(patient: Patient) -> Answer:

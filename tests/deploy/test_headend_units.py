@@ -270,7 +270,7 @@ def parts(tmp_path_factory):
         set_apart(whole, folder / name, sides)
         runtime = folder / f"run-{name}"
         runtime.mkdir()
-        if os.geteuid() == 0:
+        if may_run_as(USERS[name]):
             for path in (folder / name, *(folder / name).rglob("*"), runtime):
                 os.chown(path, USERS[name], USERS[name])
         started[name] = Started(name, folder / name, runtime, USERS[name])

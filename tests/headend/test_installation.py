@@ -175,6 +175,43 @@ def test_an_error_is_one_line_and_exit_code_1(tmp_path):
     assert run("reconcile", tmp_path / "nothing", code=1).startswith("Error: ")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("operator", "list", "{folder}"),
+        ("serve", "{folder}"),
+        ("gateway", "{folder}"),
+        ("migrate", "{folder}", "--to", "postgresql://nowhere.example/{{side}}"),
+        ("apart", "{folder}", "{folder}-apart", "--sides", "billing"),
+        ("exchange", "{folder}"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_root_makes_nothing_in_a_folder_of_another_user_and_is_told_how(tmp_path, words):
+    run("init", tmp_path / "a")
+    for path in (tmp_path / "a", *(tmp_path / "a").rglob("*")):
+        os.chown(path, 1, 1)
+    before = sorted(tmp_path.rglob("*"))
+    said = run(*(word.format(folder=tmp_path / "a") for word in words), code=1)
+    assert said == f"Error: {tmp_path / 'a'} belongs to daemon: runuser -u daemon -- headend …\n"
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.sqlite(why="without --database a backup is restored into files")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_root_may_back_up_a_folder_of_another_user_which_stays_usable_to_it(tmp_path):
+    (tmp_path / "pass").write_text("correct horse battery")
+    words = ("--passphrase-file", tmp_path / "pass")
+    run("init", tmp_path / "a")
+    for path in (tmp_path / "a", *(tmp_path / "a").rglob("*")):
+        os.chown(path, 1, 1)
+    run("backup", tmp_path / "a", tmp_path / "copy", *words)
+    roots = {path.name for path in (tmp_path / "a").rglob("*") if path.stat().st_uid == 0}
+    assert roots <= {"backed-up"}, "which anybody may read, and the folder's owner replace"
+    assert "chown -R stb:" in run("restore", tmp_path / "copy", tmp_path / "b", *words)
+
+
 def test_accounts_are_imported_all_or_none(tmp_path):
     run("init", tmp_path / "a")
     table = tmp_path / "accounts.csv"

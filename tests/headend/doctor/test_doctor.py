@@ -239,9 +239,20 @@ def test_what_stands_in_a_folder_of_its_owner_alone_is_read_by_nobody_else(patie
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
-def test_keys_of_another_owner_than_the_database_are_found(patient):
+@pytest.mark.parametrize("path", ["keys/billing/billing.pem", "keys/analytics", "console.db", "gateway.lock"])
+def test_what_belongs_to_another_user_than_the_folder_is_found(patient, path):
+    (patient.folder / path).touch()
+    os.chown(patient.folder / path, 12345, 12345)
+    verdict, says = patient.ask("owners")
+    assert (verdict, path in says) == ("broken", True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_that_all_but_the_databases_are_anothers_is_found_without_their_files(patient):
+    for path in patient.folder.glob("*.db*"):
+        path.unlink()
     os.chown(patient.folder / "keys" / "billing" / "billing.pem", 12345, 12345)
-    assert patient.ask("key-owners")[0] == "broken"
+    assert patient.ask("owners")[0] == "broken"
 
 
 @pytest.mark.parametrize(("later", "verdict"), [(2, "warning"), (30, "broken")])
