@@ -12,6 +12,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from headend.__main__ import main
 from headend.apart import set_apart
@@ -78,6 +79,18 @@ def test_a_unit_with_databases_elsewhere_is_sound_and_reaches_these_alone(tmp_pa
     assert re.findall(r"(?m)^IPAddressAllow=(.*)$", added) == ["192.0.2.10 192.0.2.11"]
     for side in re.findall(r"HEADEND_([A-Z]+)_DATABASE_FILE=%d/", added):
         assert f"LoadCredential={side.lower()}:" in added
+
+
+def test_the_address_of_the_page_needs_no_resolver_and_no_file_that_is_roots_alone():
+    page = (DEPLOY.parent / "docs" / "nodes.md").read_text()
+    (address,) = re.findall(r"(?m)^    (postgresql://\S*sslrootcert\S*)$", page)
+    said = conninfo_to_dict(address)
+    allowed = re.search(r"(?m)^IPAddressAllow=(.*)$", (FOLDER / "database.conf").read_text())[1]
+    assert said["hostaddr"].split(",") == allowed.split()
+    assert len(said["host"].split(",")) == len(allowed.split())
+    (place,) = re.findall(r"(?m)^    install -m 0644 db-ca\.pem (\S+)$", page)
+    assert said["sslrootcert"] == place
+    assert not place.startswith("/etc/stb/")
 
 
 @pytest.mark.parametrize("name", UNITS)
