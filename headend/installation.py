@@ -382,13 +382,14 @@ class Installation:
         return all(self.address(side) is not None for side in self.sides)
 
     def check_user(self) -> None:
-        """Refuse root where the folder is another user's, who could not open what root makes in it.
+        """Refuse who may not write here, and root where another user could not open what root makes.
 
         Raises:
             InstallationError: with how to be that user.
         """
         owner = self.folder.stat().st_uid
-        if os.geteuid() == 0 and owner != 0:
+        is_foreign_root = os.geteuid() == 0 and owner != 0
+        if is_foreign_root or not os.access(self.folder, os.W_OK | os.X_OK, effective_ids=True):
             raise InstallationError(
                 f"{self.folder} belongs to {_name_of(owner)}: runuser -u {_name_of(owner)} -- headend …"
             )

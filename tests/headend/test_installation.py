@@ -1,11 +1,17 @@
 import os
+import socket
+import subprocess
+import sys
+import tempfile
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from headend.__main__ import main
 from headend.installation import SETTINGS, Installation, InstallationError, Settings
+from headend.kit import process
 from tests import engines
 
 
@@ -26,6 +32,8 @@ def settings(**changes):
 
 def run(*words, code=0):
     done = CliRunner().invoke(main, [str(word) for word in words])
+    if not isinstance(done.exception, SystemExit | None):
+        raise done.exception
     assert done.exit_code == code, done.output
     return done.output
 
@@ -173,6 +181,114 @@ def test_a_restore_that_fails_at_its_end_leaves_no_folder(tmp_path):
 
 def test_an_error_is_one_line_and_exit_code_1(tmp_path):
     assert run("reconcile", tmp_path / "nothing", code=1).startswith("Error: ")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        b"regions = [",
+        b'areas = {"1" = "north"}',
+        b"regions = 7\n[areas]",
+        b"\xff",
+        b'regions = ["a"]\nareas = "b"',
+    ],
+)
+def test_regions_that_cannot_be_read_are_one_line_with_the_files_name(tmp_path, written):
+    (tmp_path / "regions.toml").write_bytes(written)
+    said = run("init", tmp_path / "a", "--regions", tmp_path / "regions.toml", code=1)
+    assert said.startswith(f"Error: {tmp_path / 'regions.toml'}: ")
+    assert said.count("\n") == 1
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("command", ["serve", "gateway"])
+def test_where_another_listens_nobody_serves(tmp_path, monkeypatch, command):
+    monkeypatch.setattr(process, "_LOCK_TRIES", 1)
+    run("init", tmp_path / "a")
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        said = run(command, tmp_path / "a", "--port", port, code=1)
+    assert said == f"Error: port {port} of 127.0.0.1: Address already in use\n"
+
+
+@contextmanager
+def readable_by_nobody_else():
+    """A folder that another user could reach, were it not for its own modes."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone can be another user")
+@pytest.mark.parametrize("mode", [0o700, 0o755])
+@pytest.mark.parametrize("words", [("operator", "list"), ("serve",), ("jobs",)], ids=" ".join)
+def test_a_folder_of_another_user_is_told_of_in_one_line(mode, words):
+    with readable_by_nobody_else() as folder:
+        run("init", folder / "a")
+        (folder / "a").chmod(mode)
+        os.seteuid(61001)
+        try:
+            said = run(*words, folder / "a", code=1)
+        finally:
+            os.seteuid(0)
+    assert said.count("\n") == 1
+    assert "Permission denied" in said or "belongs to root: runuser -u root -- headend …" in said
+
+
+@pytest.mark.sqlite(why="a file that may be read and not written")
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone can be another user")
+def test_a_database_that_may_not_be_written_is_told_of_in_one_line():
+    with readable_by_nobody_else() as folder:
+        run("init", folder / "a")
+        for path in ((folder / "a"), *(folder / "a").rglob("*")):
+            if path.suffix != ".db":
+                os.chown(path, 61001, 61001)
+        (folder / "a" / "billing.db").chmod(0o644)
+        os.seteuid(61001)
+        try:
+            said = run("account", "list", folder / "a", code=1)
+        finally:
+            os.seteuid(0)
+    assert said.startswith(f"Error: {folder / 'a' / 'billing.db'}")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("target", ["file/copy", "proc"])
+def test_a_backup_to_where_nothing_can_be_written_is_one_line(tmp_path, target):
+    (tmp_path / "file").touch()
+    run("init", tmp_path / "a")
+    where = "/proc/copy" if target == "proc" else tmp_path / target
+    said = run("backup", tmp_path / "a", where, code=1)
+    assert said.startswith("Error: ")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.sqlite(why="what PostgreSQL writes on its own disk is not of this process")
+def test_a_backup_that_finds_no_room_is_one_line_and_leaves_nothing(tmp_path):
+    run("init", tmp_path / "a")
+    (tmp_path / "target").mkdir()
+    done = subprocess.run(
+        [
+            "prlimit",
+            "--fsize=60000",
+            sys.executable,
+            "-m",
+            "headend",
+            "backup",
+            tmp_path / "a",
+            tmp_path / "target" / "b",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: a database could not be copied: ")
+    assert done.stderr.count("\n") == 1
+    assert list((tmp_path / "target").iterdir()) == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
