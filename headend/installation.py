@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 from zoneinfo import ZoneInfo, available_timezones
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -111,8 +111,10 @@ def databases_of(template: str, sides: tuple[str, ...] = ALL_SIDES) -> dict[str,
     """
     if not is_url(template):
         raise InstallationError("a database is told as postgresql://…{side}…, {side} being the side's name")
-    parts = urlsplit(template)
-    if parts.password or "password" in parse_qs(parts.query, keep_blank_values=True):
+    # Before an @ stands a user, and behind a colon there a password, whatever characters are in it.
+    user, is_user, _ = template.partition("://")[2].partition("@")
+    query = parse_qs(template.partition("?")[2], keep_blank_values=True)
+    if (is_user and user.partition(":")[2]) or "password" in query:
         raise InstallationError(
             "installation.toml is no place for a password: give it by PGPASSFILE, or the whole address by"
             " HEADEND_BILLING_DATABASE_FILE and its like"
@@ -121,6 +123,25 @@ def databases_of(template: str, sides: tuple[str, ...] = ALL_SIDES) -> dict[str,
     if len(set(found.values())) < len(sides):
         raise InstallationError("each side has a database of its own: write {side} into the address")
     return found
+
+
+def address_of(side: str, settings: Settings) -> str | None:
+    """The address of a side's PostgreSQL database, if it has one; see `Installation.place`.
+
+    Raises:
+        InstallationError: the file with the address cannot be read, or the address is none of PostgreSQL.
+    """
+    name = f"HEADEND_{side.upper()}_DATABASE"
+    said = os.environ.get(name)
+    if (secret := os.environ.get(f"{name}_FILE")) is not None:
+        try:
+            said = Path(secret).read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InstallationError(f"{name}_FILE: {error}") from error
+    url = said or settings.databases.get(side)
+    if url is not None and not is_url(url):
+        raise InstallationError(f"{name} has to begin with postgresql://")
+    return url
 
 
 def _read(text: str) -> Settings:
@@ -292,17 +313,7 @@ class Installation:
 
     def address(self, side: str) -> str | None:
         """The address of a side's PostgreSQL database, if it has one; see `place`."""
-        name = f"HEADEND_{side.upper()}_DATABASE"
-        said = os.environ.get(name)
-        if (secret := os.environ.get(f"{name}_FILE")) is not None:
-            try:
-                said = Path(secret).read_text().strip()
-            except OSError as error:
-                raise InstallationError(f"{name}_FILE: {error}") from error
-        url = said or self.settings.databases.get(side)
-        if url is not None and not is_url(url):
-            raise InstallationError(f"{name} has to begin with postgresql://")
-        return url
+        return address_of(side, self.settings)
 
     def _file(self, side: str) -> Path:
         if self.moving_mark(side).exists():

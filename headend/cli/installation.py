@@ -29,8 +29,10 @@ from headend.installation import (
     Installation,
     InstallationError,
     Settings,
+    address_of,
     databases_of,
 )
+from headend.kit.engine import check_driver
 from headend.kit.listening import Where, check_free
 from headend.kit.logs import FORMATS, log_config
 from headend.kit.process import wait_for_lock
@@ -104,10 +106,27 @@ def init(
         areas=mapped.areas,
         databases=databases_of(database) if database else {},
     )
+    _check_databases(settings)
     Installation.create(folder, settings)
     with opened(folder) as headend:
         headend.jobs.run_due()
     click.echo(f"made an installation of profile {profile}; its first week is {settings.first_week}")
+
+
+def _check_databases(settings: Settings) -> None:
+    """Refuse databases on PostgreSQL that cannot be used, before anything is written.
+
+    Raises:
+        DriverMissingError: PostgreSQL's driver is not installed.
+        StorageError: one cannot be reached, or does not keep what the headend promises.
+    """
+    addresses = [address_of(side, settings) for side in ALL_SIDES]
+    for address in filter(None, addresses):
+        check_driver()
+        from headend.kit.postgres import check, connect  # the driver is an extra
+
+        with connect(address) as raw:
+            check(raw)
 
 
 class Regions(msgspec.Struct):
