@@ -145,6 +145,7 @@ def test_jobs_tell_when_they_last_ran_and_what_is_late(client, headend):
     assert set(samples(client, "headend_job_failed").values()) == {0.0}
 
 
+@pytest.mark.sqlite(why="test_backup.py backs databases on PostgreSQL up")
 def test_when_the_newest_backup_was_made_is_told_and_one_that_failed_does_not_count(
     client, headend, tmp_path, monkeypatch
 ):
