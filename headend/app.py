@@ -190,6 +190,7 @@ def open_headend(
     installation: Installation, sides: tuple[str, ...] = ALL_SIDES, *, serving: bool = False
 ) -> Headend:
     """Build the sides of an installation; `serving` is the one worker, which checkpoints."""
+    installation.check_user()
     installation.check_sides(sides)
     headend = Headend(
         installation,

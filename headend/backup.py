@@ -15,6 +15,8 @@ import json
 import os
 import shutil
 import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -25,16 +27,22 @@ from headend.installation import (
     ALL_SIDES,
     KEPT_AS_FILES,
     SETTINGS,
+    SIDES_FILE,
     Installation,
     InstallationError,
     databases_of,
 )
-from headend.kit.files import write_file
+from headend.kit.files import PRIVATE, make_private, new_folder, write_file
 from shared.errors import StbError
 
 KEYS_FILE = "keys.enc"
+EXCHANGE = "exchange"
+"""What a side served apart has laid down, where that stands in its own folder."""
 DUMP = ".dump"
 """What stands behind the name of a side's dump, as pg_dump writes it (custom format)."""
+DATABASE = ".db"
+SHORTEST = 12
+"""Bytes of a passphrase that keys are encrypted with."""
 _SALT, _NONCE = 16, 12
 
 
@@ -42,29 +50,57 @@ class BackupError(StbError):
     """A backup could not be made or restored; the message says why."""
 
 
-def back_up(installation: Installation, target: Path, passphrase: bytes | None) -> list[str]:
-    """Copy an installation to the new folder `target`; gives the names of what was written, and what was not.
+@contextmanager
+def _told() -> Iterator[None]:
+    """What the machine refuses, as a sentence.
 
     Raises:
-        BackupError: `target` stands already.
-        StorageError: a database on PostgreSQL could not be written into a file.
+        BackupError: a folder or a file cannot be read or written, or there is no room.
     """
     try:
-        target.mkdir(parents=True, mode=0o700)
-    except FileExistsError as error:
-        raise BackupError(f"{target} stands already") from error
+        yield
+    except OSError as error:
+        raise BackupError(f"{error.filename}: {error.strerror}" if error.strerror else str(error)) from error
+    except sqlite3.Error as error:
+        raise BackupError(f"a database could not be copied: {error}") from error
+
+
+def back_up(installation: Installation, target: Path, passphrase: bytes | None) -> list[str]:
+    """Copy an installation to the new folder `target`; gives the names of what was written.
+
+    The installation keeps in mind when that was.
+
+    Raises:
+        BackupError: the passphrase is too short; `target` stands already or cannot be written; nothing is
+            left behind.
+        StorageError: a database on PostgreSQL could not be written into a file.
+    """
+    if passphrase is not None and len(passphrase) < SHORTEST:
+        raise BackupError(f"the passphrase has {len(passphrase)} bytes, and needs {SHORTEST}")
+    with _told():
+        with new_folder(target) as folder:
+            written = _copy_all(installation, folder)
+            if passphrase is not None:
+                write_file(folder / KEYS_FILE, _encrypt(_keys(installation.folder / "keys"), passphrase))
+                written.append(KEYS_FILE)
+        installation.note_backup()
+    return written
+
+
+def _copy_all(installation: Installation, target: Path) -> list[str]:
+    """Everything but the keys."""
     written = []
     for side in ALL_SIDES:
-        written += _copy_side(installation, side, target)
-    shutil.copy2(installation.folder / SETTINGS, target / SETTINGS)
-    written.append(SETTINGS)
-    for name in KEPT_AS_FILES:
+        if side in installation.sides:
+            written += _copy_side(installation, side, target)
+    for name in (SETTINGS, SIDES_FILE):
+        if (installation.folder / name).exists():
+            shutil.copy2(installation.folder / name, target / name)
+            written.append(name)
+    for name in (*KEPT_AS_FILES, EXCHANGE):
         if (installation.folder / name).is_dir():
             shutil.copytree(installation.folder / name, target / name)
             written.append(name)
-    if passphrase is not None:
-        write_file(target / KEYS_FILE, _encrypt(_keys(installation.folder / "keys"), passphrase))
-        written.append(KEYS_FILE)
     return written
 
 
@@ -82,7 +118,8 @@ def _copy_side(installation: Installation, side: str, target: Path) -> list[str]
 
 
 def copy_database(source: Path, target: Path) -> None:
-    """Copy a database as it stands at one moment, while others may write to it."""
+    """Copy a database as it stands at one moment, while others may write to it, for its owner alone."""
+    make_private(target)
     live, copy = sqlite3.connect(f"file:{source}?mode=ro", uri=True), sqlite3.connect(target)
     try:
         live.backup(copy)
@@ -110,36 +147,62 @@ def _encrypt(plain: bytes, passphrase: bytes) -> bytes:
     return salt + nonce + _derive(passphrase, salt).encrypt(nonce, plain, None)
 
 
-def restore(source: Path, folder: Path, passphrase: bytes, database: str | None = None) -> None:
+def restore(
+    source: Path,
+    folder: Path,
+    passphrase: bytes,
+    database: str | None = None,
+    finish: Callable[[Installation], None] = lambda _made: None,
+) -> None:
     """Make the new folder `folder` from a backup, and fill the empty databases that `database` names.
 
-    `database` is an address with `{side}` in it; it is needed if sides were on PostgreSQL.
+    `database` is an address with `{side}` in it; it is needed if sides were on PostgreSQL. `finish` is what
+    has to be done before anybody may serve it. If anything fails there is no folder.
 
     Raises:
-        BackupError: the folder stands already, the backup has no keys, or the passphrase is not its own;
-            `database` is missing, or does not fit.
+        BackupError: the folder stands already or cannot be written, the backup has no keys, or the passphrase
+            is not its own; `database` is missing, or does not fit.
         StorageError: a database is not empty, or did not take its dump.
     """
-    if folder.exists():
-        raise BackupError(f"{folder} stands already")
+    with _told():
+        keys = _decrypt(source, passphrase)
+        addresses = _addresses(source, database)
+        with new_folder(folder) as beside:
+            _copy_files(source, beside)
+            if addresses:
+                # Before anything else could open it: the settings still name those that were backed up.
+                Installation(beside).place_at(addresses)
+            for name, text in keys.items():
+                path = beside / "keys" / name
+                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                write_file(path, base64.b64decode(text))
+            _load(source, addresses)
+            finish(Installation(beside))
+
+
+def _decrypt(source: Path, passphrase: bytes) -> dict[str, str]:
     try:
         sealed = (source / KEYS_FILE).read_bytes()
         salt, nonce = sealed[:_SALT], sealed[_SALT : _SALT + _NONCE]
-        keys = json.loads(_derive(passphrase, salt).decrypt(nonce, sealed[_SALT + _NONCE :], None))
+        keys: dict[str, str] = json.loads(
+            _derive(passphrase, salt).decrypt(nonce, sealed[_SALT + _NONCE :], None)
+        )
     except FileNotFoundError as error:
         raise BackupError(f"{source} holds no {KEYS_FILE}") from error
-    except InvalidTag as error:
+    except (InvalidTag, ValueError) as error:
         raise BackupError("another passphrase, or the file was changed") from error
-    addresses = _addresses(source, database)
-    _load(source, addresses)
-    shutil.copytree(source, folder, ignore=shutil.ignore_patterns(KEYS_FILE, f"*{DUMP}"))
-    if addresses:
-        # Before anything else could open it: the settings still name the databases that were backed up.
-        Installation(folder).place_at(addresses)
-    for name, text in keys.items():
-        path = folder / "keys" / name
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_file(path, base64.b64decode(text))
+    return keys
+
+
+def _copy_files(source: Path, folder: Path) -> None:
+    """All but keys and dumps; databases are for their owner alone, whatever became of the copies' modes."""
+    for path in source.iterdir():
+        if path.is_dir():
+            shutil.copytree(path, folder / path.name)
+        elif path.name != KEYS_FILE and path.suffix != DUMP:
+            shutil.copy2(path, folder / path.name)
+            if path.suffix == DATABASE:
+                (folder / path.name).chmod(PRIVATE)
 
 
 def _addresses(source: Path, database: str | None) -> dict[str, str]:

@@ -8,6 +8,7 @@ Token keys and the sealing key are public halves. Totals are signed by billing a
 table where they are taken. Nothing of a box or an account is in any of them.
 """
 
+import fnmatch
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -37,7 +38,8 @@ GRACE = timedelta(hours=1)
 """How long what the other side has to give may be awaited before the job that needs it says that it fails."""
 MOST = 1 << 20
 """Bytes of a file that are read."""
-PUBLIC = 0o644
+PUBLIC, PUBLIC_FOLDER = 0o644, 0o755
+"""What each side lays down is read by the other sides' users."""
 
 
 class ExchangeError(StbError):
@@ -51,22 +53,35 @@ class Spool:
         self.folder = folder
 
     def put(self, side: str, name: str, content: bytes) -> None:
-        """Lay a file down for the others; one that lies there already stays as it is."""
+        """Lay a file down for the others; one that lies there already stays as it is.
+
+        Raises:
+            ExchangeError: the folder does not take it.
+        """
         place = self.folder / side
-        place.mkdir(parents=True, exist_ok=True)
-        write_once(place / name, content, PUBLIC)
+        try:
+            for folder in (self.folder, place):
+                if not folder.is_dir():
+                    folder.mkdir(parents=True)
+                    folder.chmod(PUBLIC_FOLDER)
+            write_once(place / name, content, PUBLIC)
+        except OSError as error:
+            raise ExchangeError(f"{place / name} cannot be written: {error.strerror}") from error
 
     def get(self, side: str, name: str) -> bytes | None:
         """A file of that side, or None if it has not come.
 
         Raises:
-            ExchangeError: it is larger than any such file.
+            ExchangeError: it cannot be read, or is larger than any such file.
         """
+        path = self.folder / side / name
         try:
-            with (self.folder / side / name).open("rb") as file:
+            with path.open("rb") as file:
                 found = file.read(MOST + 1)
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise ExchangeError(f"{path} cannot be read: {error.strerror}") from error
         if len(found) > MOST:
             raise ExchangeError(f"{side}/{name} is larger than {MOST} bytes")
         return found
@@ -83,9 +98,20 @@ class Spool:
         return found
 
     def weeks(self, side: str, before: str, after: str) -> Iterator[str]:
-        """The weeks of which there is a file of that name."""
-        for path in sorted((self.folder / side).glob(f"{before}*{after}")):
-            yield path.name.removeprefix(before).removesuffix(after)
+        """The weeks of which there is a file of that name.
+
+        Raises:
+            ExchangeError: the side's folder cannot be read.
+        """
+        place = self.folder / side
+        try:
+            names = sorted(path.name for path in place.iterdir())  # unlike glob, it says when it may not look
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise ExchangeError(f"{place} cannot be read: {error.strerror}") from error
+        for name in fnmatch.filter(names, f"{before}*{after}"):
+            yield name.removeprefix(before).removesuffix(after)
 
 
 def spool_of(installation: Installation) -> Spool:
@@ -266,8 +292,9 @@ def publish_offered(installation: Installation) -> list[Week]:
 
     Raises:
         ExchangeError: what a side has offered cannot be used.
-        InstallationError: the root key is not here.
+        InstallationError: the root key is not here, or the folder is another user's.
     """
+    installation.check_user()
     spool = spool_of(installation)
     made = []
     for name in spool.weeks("billing", "token-keys-", ".json"):

@@ -1,21 +1,24 @@
 """An installation: its folder, its settings, its clock and its keys.
 
 installation.toml       what was decided when it was made
-billing.db analytics.db console.db                      unless a side's database is PostgreSQL's
+billing.db analytics.db console.db                      mode 0600, unless a side's database is PostgreSQL's
 keys/root keys/billing keys/analytics keys/console      one folder a side, mode 0700, files 0600
 lock                    held by the one worker that serves
+backed-up               when the newest backup was made
 billing.moving          while its database is being moved to PostgreSQL; billing.db.moved afterwards
 """
 
 import fcntl
 import os
+import pwd
 import shutil
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 from zoneinfo import ZoneInfo, available_timezones
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -37,6 +40,7 @@ from shared.weeks import Week
 
 SETTINGS = "installation.toml"
 SIDES_FILE = "sides"
+BACKED_UP = "backed-up"
 ALL_SIDES = ("billing", "analytics", "console")
 KEPT_AS_FILES = ("releases", "totals")
 """Folders beside the databases: releases ever drawn, and box totals handed over."""
@@ -107,8 +111,10 @@ def databases_of(template: str, sides: tuple[str, ...] = ALL_SIDES) -> dict[str,
     """
     if not is_url(template):
         raise InstallationError("a database is told as postgresql://…{side}…, {side} being the side's name")
-    parts = urlsplit(template)
-    if parts.password or "password" in parse_qs(parts.query, keep_blank_values=True):
+    # Before an @ stands a user, and behind a colon there a password, whatever characters are in it.
+    user, is_user, _ = template.partition("://")[2].partition("@")
+    query = parse_qs(template.partition("?")[2], keep_blank_values=True)
+    if (is_user and user.partition(":")[2]) or "password" in query:
         raise InstallationError(
             "installation.toml is no place for a password: give it by PGPASSFILE, or the whole address by"
             " HEADEND_BILLING_DATABASE_FILE and its like"
@@ -117,6 +123,25 @@ def databases_of(template: str, sides: tuple[str, ...] = ALL_SIDES) -> dict[str,
     if len(set(found.values())) < len(sides):
         raise InstallationError("each side has a database of its own: write {side} into the address")
     return found
+
+
+def address_of(side: str, settings: Settings) -> str | None:
+    """The address of a side's PostgreSQL database, if it has one; see `Installation.place`.
+
+    Raises:
+        InstallationError: the file with the address cannot be read, or the address is none of PostgreSQL.
+    """
+    name = f"HEADEND_{side.upper()}_DATABASE"
+    said = os.environ.get(name)
+    if (secret := os.environ.get(f"{name}_FILE")) is not None:
+        try:
+            said = Path(secret).read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InstallationError(f"{name}_FILE: {error}") from error
+    url = said or settings.databases.get(side)
+    if url is not None and not is_url(url):
+        raise InstallationError(f"{name} has to begin with postgresql://")
+    return url
 
 
 def _read(text: str) -> Settings:
@@ -153,6 +178,13 @@ def _toml(settings: Settings) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _name_of(user: int) -> str:
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return str(user)
+
+
 class Installation:
     """An installation's folder, opened."""
 
@@ -167,7 +199,7 @@ class Installation:
 
     @classmethod
     def create(cls, folder: Path, settings: Settings) -> "Installation":
-        """Make a new installation with its keys.
+        """Make a new installation with its keys, in a folder for its owner alone unless the folder stands.
 
         Raises:
             InstallationError: there is one already, or the settings are not usable.
@@ -175,6 +207,7 @@ class Installation:
         if (folder / SETTINGS).exists():
             raise InstallationError(f"{folder} is an installation already")
         _check(settings)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for side in ("root", "billing", "analytics"):
             (folder / "keys" / side).mkdir(parents=True, exist_ok=True, mode=0o700)
         for key in (DIRECTORY_KEY, CATALOGUE_KEY, BILLING_KEY):
@@ -280,17 +313,7 @@ class Installation:
 
     def address(self, side: str) -> str | None:
         """The address of a side's PostgreSQL database, if it has one; see `place`."""
-        name = f"HEADEND_{side.upper()}_DATABASE"
-        said = os.environ.get(name)
-        if (secret := os.environ.get(f"{name}_FILE")) is not None:
-            try:
-                said = Path(secret).read_text().strip()
-            except OSError as error:
-                raise InstallationError(f"{name}_FILE: {error}") from error
-        url = said or self.settings.databases.get(side)
-        if url is not None and not is_url(url):
-            raise InstallationError(f"{name} has to begin with postgresql://")
-        return url
+        return address_of(side, self.settings)
 
     def _file(self, side: str) -> Path:
         if self.moving_mark(side).exists():
@@ -332,6 +355,17 @@ class Installation:
         write_file(path, text.encode(), 0o644)
         return Installation(self.folder)
 
+    def note_backup(self) -> None:
+        """Note that a backup has been made now."""
+        write_file(self.folder / BACKED_UP, f"{self.clock().now().isoformat()}\n".encode(), 0o644)
+
+    def backed_up(self) -> datetime | None:
+        """When the newest backup of this folder was made, by the installation's clock, if one is known of."""
+        try:
+            return datetime.fromisoformat((self.folder / BACKED_UP).read_text().strip())
+        except (FileNotFoundError, ValueError):
+            return None
+
     def clock(self) -> Clock:
         """The installation's clock: the machine's, or the simulator's on a simulated one."""
         if not self.settings.simulated:
@@ -358,13 +392,26 @@ class Installation:
         """Whether several processes may serve it: every side's database is PostgreSQL's."""
         return all(self.address(side) is not None for side in self.sides)
 
+    def check_user(self) -> None:
+        """Refuse who may not write here, and root where another user could not open what root makes.
+
+        Raises:
+            InstallationError: with how to be that user.
+        """
+        owner = self.folder.stat().st_uid
+        is_foreign_root = os.geteuid() == 0 and owner != 0
+        if is_foreign_root or not os.access(self.folder, os.W_OK | os.X_OK, effective_ids=True):
+            raise InstallationError(
+                f"{self.folder} belongs to {_name_of(owner)}: runuser -u {_name_of(owner)} -- headend …"
+            )
+
     def lock(self) -> int:
         """Take the installation for this process; held until the process ends, however it ends.
 
         An installation that several processes may serve is taken together with them.
 
         Raises:
-            InstallationError: another process serves it.
+            InstallationError: another process serves it, or it is another user's.
         """
         return self._lock("lock")
 
@@ -372,11 +419,12 @@ class Installation:
         """Likewise for the one process that serves the gateway apart.
 
         Raises:
-            InstallationError: another process serves it.
+            InstallationError: another process serves it, or it is another user's.
         """
         return self._lock("gateway.lock")
 
     def _lock(self, name: str) -> int:
+        self.check_user()
         how = fcntl.LOCK_SH if self.is_shared else fcntl.LOCK_EX
         descriptor = os.open(self.folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:

@@ -49,12 +49,17 @@ class _Samples(Collector):
         for side in self._sides:
             yield from side.metrics()
             yield from ((name, {"side": side.name}, value) for name, value in side.measured())
+            yield "headend_backup_last_success_timestamp_seconds", {"side": side.name}, self._backed_up()
         yield from self._of_jobs()
         yield "headend_jobs_turn", {}, self._jobs.has_turn
         yield "headend_jobs_last_turn_timestamp_seconds", {}, self._jobs.last_turn_ms / 1000
         yield from self._admission.samples()
         yield "headend_simulated", {}, self._installation.settings.simulated
         yield "headend_disk_free_bytes", {}, shutil.disk_usage(self._installation.folder).free
+
+    def _backed_up(self) -> float:
+        at = self._installation.backed_up()
+        return 0.0 if at is None else at.timestamp()
 
     def _of_jobs(self) -> Iterable[Sample]:
         now = self._installation.clock().now()

@@ -3,11 +3,13 @@
 import os
 import tomllib
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
+import msgspec
 
 from headend import backup as backups
 from headend.app import APART_VARIABLE, FOLDER_VARIABLE, SECURE_VARIABLE, SIDES_VARIABLE
@@ -27,8 +29,11 @@ from headend.installation import (
     Installation,
     InstallationError,
     Settings,
+    address_of,
     databases_of,
 )
+from headend.kit.engine import check_driver
+from headend.kit.listening import Where, check_free
 from headend.kit.logs import FORMATS, log_config
 from headend.kit.process import wait_for_lock
 from headend.monitoring import ACCESS_VARIABLE
@@ -49,6 +54,7 @@ socket_option = click.option(
     type=click.Path(path_type=Path),
     help="Listen on this Unix socket, and on no port; its group may use it.",
 )
+PORT = click.IntRange(1, 65535)
 SOCKET_MODE = 0o660
 BACKLOG = 4096
 CONNECTIONS = 8192
@@ -86,7 +92,7 @@ def init(
     simulated: bool,
 ) -> None:
     """Make a new installation in FOLDER, with its keys and databases."""
-    areas = tomllib.loads(regions.read_text()) if regions else {"regions": [], "areas": {}}
+    mapped = _read_regions(regions) if regions else Regions((), {})
     now = SteeredClock(clock).now() if clock else SystemClock().now()
     settings = Settings(
         issuer=issuer,
@@ -96,14 +102,45 @@ def init(
         first_week=str(first_whole_week(now, zone)),
         simulated=simulated,
         clock=str(clock.resolve()) if clock else "",
-        regions=tuple(areas["regions"]),
-        areas=areas["areas"],
+        regions=mapped.regions,
+        areas=mapped.areas,
         databases=databases_of(database) if database else {},
     )
+    _check_databases(settings)
     Installation.create(folder, settings)
     with opened(folder) as headend:
         headend.jobs.run_due()
     click.echo(f"made an installation of profile {profile}; its first week is {settings.first_week}")
+
+
+def _check_databases(settings: Settings) -> None:
+    """Refuse databases on PostgreSQL that cannot be used, before anything is written.
+
+    Raises:
+        DriverMissingError: PostgreSQL's driver is not installed.
+        StorageError: one cannot be reached, or does not keep what the headend promises.
+    """
+    addresses = [address_of(side, settings) for side in ALL_SIDES]
+    for address in filter(None, addresses):
+        check_driver()
+        from headend.kit.postgres import check, connect  # the driver is an extra
+
+        with connect(address) as raw:
+            check(raw)
+
+
+class Regions(msgspec.Struct):
+    """The file that maps postal areas to regions."""
+
+    regions: tuple[str, ...]
+    areas: dict[str, str]
+
+
+def _read_regions(path: Path) -> Regions:
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), Regions)
+    except (ValueError, msgspec.ValidationError) as error:
+        raise InstallationError(f"{path}: {error}") from error
 
 
 def first_whole_week(now: datetime, zone: str) -> Week:
@@ -117,7 +154,7 @@ def first_whole_week(now: datetime, zone: str) -> Week:
 @click.command()
 @folder_argument
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8080, show_default=True)
+@click.option("--port", type=PORT, default=8080, show_default=True)
 @click.option("--sides", help="Which sides to serve here.  [default: all that the folder has]")
 @click.option("--behind-tls", is_flag=True, help="A proxy in front speaks TLS; cookies are marked secure.")
 @click.option("--gateway-apart", is_flag=True, help="Fragments are taken by `headend gateway`, not here.")
@@ -156,6 +193,7 @@ def serve(
     unknown = set(wanted) - set(ALL_SIDES)
     if unknown:
         raise click.ClickException(f"no side {', '.join(sorted(unknown))}")
+    installation.check_user()
     installation.check_sides(wanted)
     if workers > 1 and not installation.is_shared:
         raise click.ClickException("one process serves SQLite files; several need PostgreSQL for every side")
@@ -173,7 +211,7 @@ def serve(
 @click.command()
 @folder_argument
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8081, show_default=True)
+@click.option("--port", type=PORT, default=8081, show_default=True)
 @click.option("--behind-tls", is_flag=True, help="A proxy in front speaks TLS and lets the relay alone in.")
 @socket_option
 @log_format_option
@@ -186,7 +224,9 @@ def gateway(
     Serve the rest beside it with `headend serve --gateway-apart`.
     """
     _check_host(host, behind_tls=behind_tls)
-    os.close(wait_for_lock(Installation(folder).gateway_lock))
+    installation = Installation(folder)
+    installation.check_user()
+    os.close(wait_for_lock(installation.gateway_lock))
     os.environ[FOLDER_VARIABLE] = str(folder.resolve())
     _serve("headend.app:served_gateway", socket or (host, port), log_format)
 
@@ -196,16 +236,17 @@ def _check_host(host: str, *, behind_tls: bool) -> None:
         raise click.ClickException("plain HTTP is for loopback only; put a TLS proxy in front")
 
 
-def _listener(where: Path | tuple[str, int]) -> dict[str, Any]:
+def _listener(where: Where) -> dict[str, Any]:
     if isinstance(where, Path):
         return {"uds": where, "uds_permissions": SOCKET_MODE}
     return {"address": where[0], "port": where[1]}
 
 
-def _serve(target: str, where: Path | tuple[str, int], log_format: str, workers: int = 1) -> None:
+def _serve(target: str, where: Where, log_format: str, workers: int = 1) -> None:
     from granian import Granian
     from granian.constants import Interfaces, RuntimeModes
 
+    wait_for_lock(partial(check_free, where))
     Granian(
         target,
         **_listener(where),
@@ -308,10 +349,15 @@ def restore(
     For the running week no new tokens are signed, since what was signed after the backup is not known;
     not so with --stopped, when nothing can have been.
     """
-    backups.restore(source, folder, passphrase_file.read_bytes().strip(), database)
-    if not stopped and "billing" in Installation(folder).sides:
-        _hold_tokens(folder)
+
+    def finish(made: Installation) -> None:
+        if not stopped and "billing" in made.sides:
+            _hold_tokens(made.folder)
+
+    backups.restore(source, folder, passphrase_file.read_bytes().strip(), database, finish)
     click.echo(f"restored to {folder}")
+    if os.geteuid() == 0:
+        click.echo(f"it is root's: give it to the user that is to serve it, such as chown -R stb: {folder}")
 
 
 @click.command("hold-tokens")

@@ -2,6 +2,7 @@
 
 import fcntl
 import stat
+from datetime import timedelta
 from pathlib import Path
 
 from headend.doctor.findings import Answer, broken, fine, warning
@@ -10,6 +11,7 @@ from headend.installation import BILLING_KEY, CATALOGUE_KEY, DIRECTORY_KEY
 
 OF_OTHERS = 0o077
 SHOWN = 3
+BACKUP_DUE = timedelta(hours=36)
 
 
 def settings(patient: Patient) -> Answer:
@@ -25,6 +27,19 @@ def folder_mode(patient: Patient) -> Answer:
     if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
         return broken("anybody may replace files in the folder", f"chmod o-w {patient.folder}")
     return fine(f"the folder has mode {stat.S_IMODE(mode):04o}")
+
+
+def database_modes(patient: Patient) -> Answer:
+    """Nobody but the owner may read the databases: the files are 0600, or the folder is closed to others."""
+    if not patient.folder.stat().st_mode & OF_OTHERS:
+        return fine("the databases stand in a folder that is its owner's alone")
+    files = [path for path in sorted(patient.folder.glob("*.db*")) if path.stat().st_mode & OF_OTHERS]
+    if files:
+        return broken(
+            f"others may read or write {', '.join(path.name for path in files[:SHOWN])}",
+            f"chmod go= {patient.folder} {patient.folder}/*.db*",
+        )
+    return fine("database files are for their owner alone")
 
 
 def key_modes(patient: Patient) -> Answer:
@@ -44,20 +59,22 @@ def key_modes(patient: Patient) -> Answer:
     return fine("keys are for their owners alone")
 
 
-def key_owners(patient: Patient) -> Answer:
-    """A side's keys belong to whom its database belongs to."""
-    for side in patient.sides:
-        keys, database = patient.installation.keys_of(side), patient.installation.database(side)
-        if not keys.is_dir() or not database.exists():
-            continue
-        owner = database.stat().st_uid
-        strange = [path for path in (keys, *sorted(keys.rglob("*"))) if path.stat().st_uid != owner]
-        if strange:
-            return broken(
-                f"{strange[0].relative_to(patient.folder)} belongs to another user than {database.name}",
-                f"chown -R --reference={database} {keys}",
-            )
-    return fine("each side's keys belong to whom its database belongs to")
+def owners(patient: Patient) -> Answer:
+    """Keys, databases and locks belong to whom the folder belongs to, who serves it."""
+    folder = patient.folder
+    made = [
+        *sorted((folder / "keys").rglob("*")),
+        *sorted(folder.glob("*.db*")),
+        *sorted(folder.glob("*lock")),
+    ]
+    strange = [path for path in made if path.stat().st_uid != folder.stat().st_uid]
+    if strange:
+        names = ", ".join(str(path.relative_to(folder)) for path in strange[:SHOWN])
+        return broken(
+            f"another user's than the folder: {names}",
+            f"chown -R --reference={folder} {folder}; and run commands as that user",
+        )
+    return fine("keys, databases and locks belong to whom the folder belongs to")
 
 
 def keys_present(patient: Patient) -> Answer:
@@ -67,6 +84,17 @@ def keys_present(patient: Patient) -> Answer:
     for key in wanted:
         patient.installation.key(key)
     return fine(f"{len(wanted)} signing keys can be read")
+
+
+def backed_up(patient: Patient) -> Answer:
+    """A backup was made since the night before last."""
+    at = patient.installation.backed_up()
+    again = f"systemctl start stb-backup, or headend backup {patient.folder}; of several nodes one is enough"
+    if at is None:
+        return warning("no backup has been made from this folder", again)
+    if patient.now - at > BACKUP_DUE:
+        return warning(f"the newest backup is of {at:%Y-%m-%d %H:%M} UTC", again)
+    return fine(f"a backup was made on {at:%Y-%m-%d %H:%M} UTC")
 
 
 def served(patient: Patient) -> Answer:

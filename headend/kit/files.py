@@ -1,7 +1,14 @@
-"""Files that survive a power cut: written beside, synced, then renamed, with the folder synced too."""
+"""Files that survive a power cut: written beside, synced, then renamed, with the folder synced too.
 
+A file gets the mode that is asked for, whatever the process' umask.
+"""
+
+import errno
+import fcntl
 import os
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PRIVATE = 0o600
@@ -25,7 +32,7 @@ def write_pieces(path: Path, pieces: Iterable[bytes], mode: int = PRIVATE) -> No
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    _sync(path.parent)
 
 
 def write_once(path: Path, content: bytes, mode: int = PRIVATE) -> bool:
@@ -39,8 +46,60 @@ def write_once(path: Path, content: bytes, mode: int = PRIVATE) -> bool:
         return False
     finally:
         beside.unlink()
-    _sync_folder(path.parent)
+    _sync(path.parent)
     return True
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder for its owner alone, to be filled: durably at `path` once the body has ended, else not at all.
+
+    It is filled beside `path`. What one who was killed has left there is removed first.
+
+    Raises:
+        FileExistsError: `path` stands already, or another process is about to make it.
+    """
+    if path.exists():
+        raise FileExistsError(errno.EEXIST, "stands already", str(path))
+    beside = path.with_name(f".{path.name}.new")
+    beside.mkdir(parents=True, exist_ok=True, mode=0o700)
+    held = os.open(beside, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        _take(held, path)
+        try:
+            _empty(beside)
+            yield beside
+            for one in (*beside.rglob("*"), beside):
+                _sync(one)
+            beside.rename(path)
+        except BaseException:
+            shutil.rmtree(beside, ignore_errors=True)
+            raise
+    finally:
+        os.close(held)
+    _sync(path.parent)
+
+
+def _take(held: int, path: Path) -> None:
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise FileExistsError(errno.EEXIST, "is being made", str(path)) from error
+
+
+def _empty(folder: Path) -> None:
+    for one in folder.iterdir():
+        if one.is_dir():
+            shutil.rmtree(one)
+        else:
+            one.unlink()
+
+
+def make_private(path: Path) -> None:
+    """Make an empty file for its owner alone, unless `path` stands already."""
+    with suppress(FileExistsError):
+        # Exclusively: closing a file that stands would let go of the locks that SQLite has on it.
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE))
 
 
 def _beside(path: Path) -> Path:
@@ -51,13 +110,14 @@ def _write_synced(path: Path, pieces: Iterable[bytes], mode: int) -> None:
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, mode)  # open(2) takes the umask off it
         file.writelines(pieces)
         file.flush()
         os.fsync(file.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

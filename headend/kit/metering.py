@@ -36,6 +36,7 @@ class UnknownFamilyError(StbError):
 FAMILIES = {
     "headend_shed_total": "Requests refused for want of a place since the start, by urgency.",
     "headend_requests_in_flight": "Requests that hold a place now, the large ones counted by their size.",
+    "headend_backup_last_success_timestamp_seconds": "When a side was last backed up from this folder; or 0.",
     "headend_simulated": "1 if the installation is an invented one.",
     "headend_refused_total": "Requests and fragments refused, by the problem's name.",
     "headend_accepted_total": "Tokens accepted with their fragments, of the newest weeks; never by cell.",

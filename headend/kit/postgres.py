@@ -22,6 +22,7 @@ from typing import Any, Final, TypeVar
 
 import psycopg
 from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import tuple_row
 
 from headend.kit.engine import Connection, Found, Shelf
@@ -65,12 +66,39 @@ class UnsafeServerError(StorageError):
     """The server's settings break a promise: commits that are not durable, or texts in another order."""
 
 
+class BadAddressError(StorageError):
+    """The address of a database cannot be read; the message holds nothing of it."""
+
+    def __init__(self, whose: str = "the") -> None:
+        super().__init__(
+            f"the address of {whose} database cannot be read: in names and passwords whatever is no letter "
+            "or digit is written %XX"
+        )
+
+
+def read_address(url: str) -> dict[str, str]:
+    """What an address says, by the names of libpq's parameters.
+
+    Raises:
+        BadAddressError: it cannot be read; what libpq says of it may be part of a password, and is not told.
+    """
+    try:
+        said = {name: str(value) for name, value in conninfo_to_dict(url).items() if value is not None}
+    except psycopg.ProgrammingError:
+        raise BadAddressError from None
+    if not all(port.isdecimal() for port in said.get("port", "").split(",") if port):
+        raise BadAddressError
+    return said
+
+
 def connect(url: str) -> psycopg.Connection[Any]:
     """A connection; statements are prepared only where no pooler stands between.
 
     Raises:
+        BadAddressError: the address cannot be read.
         StorageError: no server answers, or it does not let us in.
     """
+    read_address(url)
     try:
         raw = psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_SECONDS, row_factory=rows)
     except psycopg.Error as error:
@@ -249,7 +277,11 @@ class PostgresStorage:
 
     def __init__(self, url: str, schema: Schema) -> None:
         self.url = url
-        with connect(url) as raw:
+        try:
+            opened = connect(url)
+        except BadAddressError:
+            raise BadAddressError(f"{schema.side}'s") from None
+        with opened as raw:
             check(raw)
             migrate(raw, schema)
         self._alone: Together[Work, Done] = Together(

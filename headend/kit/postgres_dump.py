@@ -10,9 +10,9 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 
-from headend.kit.postgres import check, connect
+from headend.kit.postgres import check, connect, read_address
 from headend.kit.storage import StorageError
 
 DEBIAN: Final = Path("/usr/lib/postgresql")
@@ -92,7 +92,7 @@ def load(source: Path, url: str) -> None:
 
 def _run(url: str, *command: str) -> None:
     """Start a program on a database; a password goes by the environment, since everybody sees arguments."""
-    said = {name: str(value) for name, value in conninfo_to_dict(url).items() if value is not None}
+    said = read_address(url)
     password = said.pop("password", None)
     environment = {**os.environ, **({"PGPASSWORD": password} if password else {})}
     done = subprocess.run(  # noqa: S603 (PostgreSQL's own program)

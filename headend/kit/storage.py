@@ -18,6 +18,7 @@ import sqlite_utils
 from sqlite_utils.migrations import Migrations
 
 from headend.kit.engine import Connection, Shelf
+from headend.kit.files import make_private
 from headend.kit.metering import GroupMeter
 from headend.kit.shelf import FolderShelf
 from headend.kit.together import ClosedError, Together
@@ -32,6 +33,14 @@ P = ParamSpec("P")
 GROUP_LIMIT = 256
 """Pieces of work in one commit; more would only make the first of them wait longer."""
 BUSY_MS = 10_000
+SETTINGS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "trusted_schema=OFF",
+    "secure_delete=ON",
+)
+"""What every connection is told."""
 WRITER = ("temp_store=MEMORY", "cache_spill=4000")
 """What a group would take back stays in memory instead of a temporary file, and what it changes until it is
 committed, up to 16 MB. A larger cache is no help: a single order takes longer with it."""
@@ -58,19 +67,29 @@ class NewerDatabaseError(StbError):
 
 
 def connect(path: Path, *, checkpoints: bool) -> sqlite3.Connection:
-    """A connection with this house's settings; only the serving worker checkpoints the WAL."""
+    """A connection with this house's settings; only the serving worker checkpoints the WAL.
+
+    A new file is for its owner alone, and so are the log and its index, which SQLite makes like it.
+
+    Raises:
+        StorageError: it does not open.
+    """
+    try:
+        return _connect(path, checkpoints=checkpoints)
+    except (OSError, sqlite3.Error) as error:
+        raise StorageError(f"{path} does not open: {error}") from error
+
+
+def _connect(path: Path, *, checkpoints: bool) -> sqlite3.Connection:
+    make_private(path)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1000)
     connection.row_factory = sqlite3.Row
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-        "trusted_schema=OFF",
-        "secure_delete=ON",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
-    if not checkpoints:
-        connection.execute("PRAGMA wal_autocheckpoint=0")
+    try:
+        for pragma in SETTINGS if checkpoints else (*SETTINGS, "wal_autocheckpoint=0"):
+            connection.execute(f"PRAGMA {pragma}")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
@@ -80,6 +99,7 @@ def migrate(path: Path, migrations: Migrations) -> None:
     Raises:
         NewerDatabaseError: newer code has migrated it; nothing was changed.
         UndeclaredColumnError: a column stands in the schema but not in the register of fields.
+        StorageError: the database refused, such as for want of room or of the right to write.
     """
     connection = connect(path, checkpoints=True)
     try:
@@ -91,6 +111,8 @@ def migrate(path: Path, migrations: Migrations) -> None:
             )
         migrations.apply(database)
         check_declared(database, migrations.name)
+    except sqlite3.Error as error:
+        raise StorageError(f"{path}: {error}") from error
     finally:
         connection.close()
 
@@ -249,6 +271,7 @@ class Storage:
 
     def backup_to(self, target: Path) -> None:
         """Copy the database as it stands at one moment into a new file."""
+        make_private(target)
         copy = sqlite3.connect(target)
         try:
             self.read().backup(copy)
@@ -258,11 +281,15 @@ class Storage:
     def _commit(self, group: list[Work]) -> list[Done | Exception]:
         try:
             if len(group) == 1:
-                return [_do_alone(self._writer, group[0])]
+                return [self._told(_do_alone(self._writer, group[0]))]
             with immediate(self._writer):
-                return [_do(self._writer, work) for work in group]
+                return [self._told(_do(self._writer, work)) for work in group]
         except sqlite3.Error as error:
-            raise StorageError(str(error)) from error
+            raise StorageError(f"{self.path}: {error}") from error
+
+    def _told(self, done: Done | Exception) -> Done | Exception:
+        """The same, unless the database could not write: for want of room, or because it may not."""
+        return StorageError(f"{self.path}: {done}") if isinstance(done, sqlite3.OperationalError) else done
 
 
 class _UndoneError(Exception):

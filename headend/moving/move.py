@@ -70,12 +70,11 @@ def targets_of(to: str, sides: tuple[str, ...]) -> dict[str, str]:
     if not is_url(to):
         raise BadTargetError("a move goes to postgresql://…; there is no way back to files")
     try:
-        conninfo_to_dict(to)
-        return databases_of(to, sides)
-    except psycopg.Error as error:
-        raise BadTargetError(f"{to}: {error}") from error
-    except InstallationError as error:
-        raise BadTargetError(str(error)) from error
+        found = databases_of(to, sides)
+        conninfo_to_dict(to)  # with no password in it, what is told of it tells none
+    except (InstallationError, psycopg.Error) as error:
+        raise BadTargetError(str(error).strip()) from error
+    return found
 
 
 def move(installation: Installation, order: Order, heard: Heard) -> dict[str, list[Same]]:

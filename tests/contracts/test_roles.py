@@ -4,10 +4,13 @@ That none can reach another's is a promise: tests/promises/test_sides_unreadable
 """
 
 import os
+import traceback
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from headend.__main__ import main
 from headend.installation import Installation
 from tests import engines
 from tests.roles import made, psql, run
@@ -82,6 +85,30 @@ def test_addresses_that_would_let_sides_share_or_show_a_password_are_refused(add
     assert why in run("database", "roles", "--database", address, code=1)
 
 
-def test_init_refuses_a_password_on_the_command_line(tmp_path):
-    assert "password" in run("init", tmp_path / "a", "--database", "postgresql://a:b@h/{side}", code=1)
+@pytest.mark.parametrize("password", ["b", "a/b", "a?b", "a#b", "a%zz", "a[b", "a:b"])
+def test_init_refuses_a_password_on_the_command_line_whatever_is_in_it(tmp_path, password):
+    said = run(
+        "init", tmp_path / "a", "--database", f"postgresql://stb_{{side}}:{password}@h/{{side}}", code=1
+    )
+    assert said.startswith("Error: installation.toml is no place for a password")
     assert not (tmp_path / "a").exists()
+
+
+def test_init_with_a_database_that_cannot_be_used_writes_nothing_and_may_be_repeated(server, tmp_path):
+    with made(server, f"{PREFIX}i") as address:
+        elsewhere = address.replace("{side}", "{side}_gone")
+        assert "does not exist" in run("init", tmp_path / "a", "--database", elsewhere, code=1)
+        assert not (tmp_path / "a").exists()
+        run("init", tmp_path / "a", "--database", address)
+
+
+@pytest.mark.parametrize("address", ["postgresql://stb:sEcr%zt@h/stb", "postgresql://stb:sEcr/zt@h/stb"])
+@pytest.mark.parametrize("words", [("jobs",), ("doctor",), ("backup", "{folder}-copy")], ids=" ".join)
+def test_an_address_that_cannot_be_read_is_told_without_any_of_it(tmp_path, monkeypatch, address, words):
+    run("init", tmp_path / "a")
+    monkeypatch.setenv("HEADEND_BILLING_DATABASE", address)
+    command, *more = [word.format(folder=tmp_path / "a") for word in words]
+    done = CliRunner().invoke(main, [command, str(tmp_path / "a"), *more])
+    said = done.output + "".join(traceback.format_exception(done.exception))
+    assert (done.exit_code, "database cannot be read" in said) == (1, True)
+    assert [part for part in ("sEcr", "zt@", "%zt") if part in said] == []

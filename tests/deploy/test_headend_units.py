@@ -12,6 +12,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from headend.__main__ import main
 from headend.apart import set_apart
@@ -55,7 +56,12 @@ def test_systemd_finds_no_fault_in_the_units(tmp_path):
 
 @pytest.mark.parametrize(
     ("drop_in", "name"),
-    [("database", "stb-headend"), ("database", "stb-backup"), ("database-apart", "stb-billing")],
+    [
+        ("database", "stb-headend"),
+        ("database-backup", "stb-backup"),
+        ("database-apart", "stb-billing"),
+        ("database-apart", "stb-backup@"),
+    ],
 )
 def test_a_unit_with_databases_elsewhere_is_sound_and_reaches_these_alone(tmp_path, drop_in, name):
     needs_systemd()
@@ -68,9 +74,23 @@ def test_a_unit_with_databases_elsewhere_is_sound_and_reaches_these_alone(tmp_pa
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
     assert "IPAddressDeny=any" in text
+    if "PrivateNetwork=yes" in text:
+        assert "\nPrivateNetwork=no\nRestrictAddressFamilies=AF_INET AF_INET6\n" in added
     assert re.findall(r"(?m)^IPAddressAllow=(.*)$", added) == ["192.0.2.10 192.0.2.11"]
     for side in re.findall(r"HEADEND_([A-Z]+)_DATABASE_FILE=%d/", added):
         assert f"LoadCredential={side.lower()}:" in added
+
+
+def test_the_address_of_the_page_needs_no_resolver_and_no_file_that_is_roots_alone():
+    page = (DEPLOY.parent / "docs" / "nodes.md").read_text()
+    (address,) = re.findall(r"(?m)^    (postgresql://\S*sslrootcert\S*)$", page)
+    said = conninfo_to_dict(address)
+    allowed = re.search(r"(?m)^IPAddressAllow=(.*)$", (FOLDER / "database.conf").read_text())[1]
+    assert said["hostaddr"].split(",") == allowed.split()
+    assert len(said["host"].split(",")) == len(allowed.split())
+    (place,) = re.findall(r"(?m)^    install -m 0644 db-ca\.pem (\S+)$", page)
+    assert said["sslrootcert"] == place
+    assert not place.startswith("/etc/stb/")
 
 
 @pytest.mark.parametrize("name", UNITS)
@@ -94,12 +114,16 @@ def test_a_unit_may_write_to_its_own_folders_only_and_its_memory_is_not_dumped(n
     assert service["ProtectSystem"] == "strict"
     assert service["LimitCORE"] == service["MemorySwapMax"] == "0"
     own = {"stb-billing": "/var/spool/stb/billing", "stb-analytics": "/var/spool/stb/analytics"}
-    more = {"stb-exchange": "/var/spool/stb/root", "stb-backup": "/var/backups/stb"}
+    more = {
+        "stb-exchange": "/var/spool/stb/root",
+        "stb-backup": "/var/backups/stb",
+        "stb-backup@": "/var/backups/%i",
+    }
     assert service.get("ReadWritePaths") == (own | more).get(name)
 
 
 @pytest.mark.parametrize(
-    "name", ["stb-analytics", "stb-fragments", "stb-billing", "stb-exchange", "stb-backup"]
+    "name", ["stb-analytics", "stb-fragments", "stb-billing", "stb-exchange", "stb-backup", "stb-backup@"]
 )
 def test_what_is_served_apart_has_no_network_at_all(name):
     service = unit(name)
@@ -110,12 +134,25 @@ def test_what_is_served_apart_has_no_network_at_all(name):
 
 
 def test_no_two_sides_have_one_user():
-    users = {name: unit(name)["User"] for name in UNITS}
+    users = {name: unit(name)["User"] for name in UNITS if "@" not in name}
     assert users["stb-fragments"] == users["stb-analytics"]
     assert users["stb-backup"] == users["stb-headend"]
     assert len(set(users.values())) == 4
     made = re.findall(r"(?m)^u (\S+)", (FOLDER / "stb.sysusers.conf").read_text())
     assert set(users.values()) | {"stb-gateway"} == set(made)
+
+
+def test_every_user_that_keeps_a_folder_has_a_place_for_its_backups():
+    text = (FOLDER / "stb.tmpfiles.conf").read_text()
+    for user in {unit(name)["User"] for name in UNITS} - {"%i"}:
+        assert re.search(rf"(?m)^d /var/backups/{user} +0700 {user} +{user} ", text)
+
+
+def test_the_backup_of_sides_apart_is_that_of_all_sides_with_another_user():
+    whole, apart = unit("stb-backup"), unit("stb-backup@")
+    own = {"User", "Group", "StateDirectory", "ReadWritePaths", "ExecStart"}
+    assert {name for name in whole if whole[name] != apart.get(name)} == own
+    assert {re.sub("%i", "stb", apart[name]) for name in own} == {whole[name] for name in own}
 
 
 @pytest.mark.parametrize("name", UNITS)
@@ -128,10 +165,23 @@ def test_every_command_of_a_unit_is_one_that_there_is(name):
 
 def test_every_file_is_installed_by_the_page_and_the_page_installs_no_other():
     section = OPERATING.split("\n### As services\n")[1].split("\n### ")[0].split("\n## ")[0]
-    named = set(re.findall(r"[\w.-]+\.(?:service|timer|conf)\b", section))
+    named = set(re.findall(r"[\w.@-]+\.(?:service|timer|conf)\b", re.sub("@stb-[a-z]+", "@", section)))
     shipped = {path.name for path in FOLDER.iterdir()} - {"README.md"}
     assert shipped <= named
     assert named - shipped <= {"stb.conf", "values.conf"}
+
+
+def test_an_upgrade_and_a_downgrade_as_the_page_says_change_what_the_units_start(tmp_path):
+    page = OPERATING.replace("/opt/", f"{tmp_path}/")
+    links = re.findall(r"\bln -[^\n`]+", page)
+    for version in ("0.1.0", "N"):
+        (tmp_path / f"stb-{version}").mkdir()
+    assert len(links) == 3, "installing, upgrading, going back"
+    for one, version in zip(links, ("0.1.0", "N", "0.1.0"), strict=True):
+        subprocess.run(one.split(), check=True)
+        assert (tmp_path / "stb").resolve() == tmp_path / f"stb-{version}"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["stb", "stb-0.1.0", "stb-N"]
+    assert not re.search(r"venv /opt/stb\s", OPERATING), "a folder cannot be made to lead elsewhere"
 
 
 class Unix(HTTPConnection):
@@ -233,7 +283,7 @@ def parts(tmp_path_factory):
         set_apart(whole, folder / name, sides)
         runtime = folder / f"run-{name}"
         runtime.mkdir()
-        if os.geteuid() == 0:
+        if may_run_as(USERS[name]):
             for path in (folder / name, *(folder / name).rglob("*"), runtime):
                 os.chown(path, USERS[name], USERS[name])
         started[name] = Started(name, folder / name, runtime, USERS[name])

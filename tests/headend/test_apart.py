@@ -2,13 +2,18 @@
 
 import os
 import shutil
+import tempfile
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
 from headend import exchange
+from headend.__main__ import main
 from headend.apart import ApartError, set_apart
 from headend.app import open_headend
 from headend.doctor.examine import examine
@@ -186,6 +191,100 @@ def test_what_is_offered_in_another_form_is_refused_with_its_name(apart):
         with pytest.raises(ExchangeError, match=r"token-keys-2026-W41\.json"):
             publish_offered(apart.at["exchange"])
     assert spool.get("root", "directory-2026-W41.json") is None
+
+
+OWNERS = {"billing": 61001, "analytics": 61002, "root": 61003}
+"""A user for each part of the exchange."""
+
+
+@contextmanager
+def as_user(uid, umask=0o077):
+    """Work as a service does: as a user of its own if this is root, and under its unit's umask."""
+    before = os.umask(umask)
+    if os.getuid() == 0:
+        os.setegid(uid)
+        os.seteuid(uid)
+    try:
+        yield
+    finally:
+        if os.getuid() == 0:
+            os.seteuid(0)
+            os.setegid(0)
+        os.umask(before)
+
+
+@pytest.fixture
+def spool():
+    """An exchange as the units' tmpfiles make it: read by all, each part written by its own user."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        for side, uid in OWNERS.items():
+            (folder / side).mkdir()
+            if os.getuid() == 0:
+                os.chown(folder / side, uid, uid)
+        yield exchange.Spool(folder)
+
+
+def test_each_sides_user_reads_what_the_others_have_laid_down_under_the_units_umask(spool):
+    for side, uid in OWNERS.items():
+        with as_user(uid):
+            spool.put(side, "week-2026-W41", side.encode())
+    for uid in OWNERS.values():
+        with as_user(uid):
+            assert [spool.get(side, "week-2026-W41") for side in OWNERS] == [
+                b"billing",
+                b"analytics",
+                b"root",
+            ]
+    for path in spool.folder.rglob("week-*"):
+        assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_folder_that_a_side_makes_in_the_exchange_may_be_read_by_the_others(tmp_path):
+    with as_user(os.getuid()):
+        exchange.Spool(tmp_path / "spool").put("billing", "x", b"")
+    for folder in (tmp_path / "spool", tmp_path / "spool" / "billing"):
+        assert folder.stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone can be another user")
+def test_what_the_exchange_does_not_let_one_read_or_write_is_told_in_a_sentence(spool):
+    with as_user(OWNERS["billing"]):
+        spool.put("billing", "week-2026-W41", b"")
+        with pytest.raises(ExchangeError, match=r"root/week-2026-W41 cannot be written: Permission denied"):
+            spool.put("root", "week-2026-W41", b"")
+        (spool.folder / "billing" / "week-2026-W41").chmod(0o600)
+    with as_user(OWNERS["root"]):
+        with pytest.raises(ExchangeError, match=r"billing/week-2026-W41 cannot be read: Permission denied"):
+            spool.get("billing", "week-2026-W41")
+        (spool.folder / "root").chmod(0)
+        with pytest.raises(ExchangeError, match=r"root cannot be read: Permission denied"):
+            list(spool.weeks("root", "week-", ""))
+
+
+@pytest.mark.sqlite(why="without --database a backup is restored into files")
+@pytest.mark.parametrize("name", PARTS)
+def test_a_backup_of_a_part_is_restored_to_that_part(apart, tmp_path, name):
+    apart.turn()
+    (tmp_path / "pass").write_text("correct horse battery")
+    words = ["--passphrase-file", str(tmp_path / "pass")]
+    for command in (
+        ["backup", str(apart.at[name].folder), str(tmp_path / "copy"), *words],
+        ["restore", str(tmp_path / "copy"), str(tmp_path / "again"), *words],
+    ):
+        done = CliRunner().invoke(main, command)
+        assert done.exit_code == 0, done.output
+    again = Installation(tmp_path / "again")
+    assert again.sides == PARTS[name]
+    databases = {path.stem for path in (tmp_path / "copy").glob("*.db")}
+    assert databases == set(PARTS[name]) - {"exchange"}
+    for key in ("directory", "billing"):
+        assert again.public(("root", key)) == apart.at[name].public(("root", key))
+    if name != "exchange":
+        headend = open_headend(again, again.sides)
+        assert {job.name for job in headend.jobs.overview()} >= {"offer-keys", "directory"}
+        headend.close()
 
 
 def test_the_doctor_finds_each_part_in_order(apart):

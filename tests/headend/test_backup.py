@@ -161,6 +161,7 @@ def test_a_backup_taken_under_load_reconciles_elsewhere_and_boxes_carry_on(insta
     kind = "dump" if installation.settings.databases else "db"
     assert said.split()[:2] == [f"billing.{kind}", f"analytics.{kind}"]
     assert said.split()[-2:] == ["installation.toml", "keys.enc"]
+    assert installation.backed_up() is not None
     found = restored(tmp_path, tmp_path / "copy")
     old, new = installation.settings.databases, found.settings.databases
     assert new.keys() == old.keys()

@@ -1,10 +1,14 @@
+import errno
 import re
 import shutil
+from unittest import mock
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from headend import backup
 from headend.app import create_app, open_headend
+from headend.backup import BackupError, back_up
 from headend.installation import Installation
 from headend.kit.jobs import Job, Jobs, Slot
 from headend.kit.metering import FAMILIES, UnknownFamilyError, families
@@ -139,6 +143,26 @@ def test_jobs_tell_when_they_last_ran_and_what_is_late(client, headend):
     assert samples(client, "headend_job_last_success_timestamp_seconds")["gaps",] == NOW.timestamp()
     assert set(samples(client, "headend_job_overdue_seconds").values()) == {0.0}
     assert set(samples(client, "headend_job_failed").values()) == {0.0}
+
+
+@pytest.mark.sqlite(why="test_backup.py backs databases on PostgreSQL up")
+def test_when_the_newest_backup_was_made_is_told_and_one_that_failed_does_not_count(
+    client, headend, tmp_path, monkeypatch
+):
+    told = "headend_backup_last_success_timestamp_seconds"
+    assert set(samples(client, told).values()) == {0.0}
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            backup, "_encrypt", mock.Mock(side_effect=OSError(errno.ENOSPC, "No space left on device"))
+        )
+        with pytest.raises(BackupError, match="No space left"):
+            back_up(headend.installation, tmp_path / "copy", b"correct horse battery")
+    assert set(samples(client, told).values()) == {0.0}
+    assert not list(tmp_path.glob("*copy*"))
+    back_up(headend.installation, tmp_path / "copy", b"correct horse battery")
+    assert samples(client, told) == dict.fromkeys(
+        [("analytics",), ("billing",), ("console",)], NOW.timestamp()
+    )
 
 
 def test_who_has_the_turn_of_the_jobs_is_told_and_when_it_last_had(headend):

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from headend.__main__ import main
 from headend.app import open_headend
+from headend.backup import back_up
 from headend.doctor import examine as examining
 from headend.doctor import machine, sqlite, weeks
 from headend.doctor.findings import fine
@@ -22,8 +23,8 @@ from tests.headend.doctor.conftest import Patient
 
 pytestmark = pytest.mark.sqlite(why="test_postgres.py looks at databases on PostgreSQL")
 
-ALWAYS = {"served", "billing.suspense", "billing.gaps", "billing.alarms"}
-"""What is so of every copy: nobody serves it, and its boxes have something to tell."""
+ALWAYS = {"served", "backup", "billing.suspense", "billing.gaps", "billing.alarms"}
+"""What is so of every copy: nobody serves it, no backup was made, and its boxes have something to tell."""
 
 
 def change(patient, side, *statements):
@@ -213,17 +214,45 @@ def test_other_keys_than_those_of_the_databases_are_found(patient, tmp_path):
         ("key-modes", "keys/billing/billing.pem", 0o640),
         ("key-modes", "keys/root", 0o755),
         ("folder", ".", 0o777),
+        ("database-modes", "billing.db", 0o644),
+        ("database-modes", "console.db", 0o660),
     ],
 )
 def test_what_others_may_read_or_replace_is_found(patient, check, path, mode):
+    patient.folder.chmod(0o755)
     (patient.folder / path).chmod(mode)
     assert patient.ask(check)[0] == "broken"
 
 
+def test_a_backup_is_missed_when_two_nights_have_none(patient, tmp_path):
+    assert patient.ask("backup") == ("warning", "no backup has been made from this folder")
+    back_up(Installation(patient.folder), tmp_path / "copy", None)
+    assert patient.ask("backup")[0] == "fine"
+    steered(patient, NOW + timedelta(hours=37))
+    assert patient.ask("backup")[0] == "warning"
+
+
+def test_what_stands_in_a_folder_of_its_owner_alone_is_read_by_nobody_else(patient):
+    patient.folder.chmod(0o700)
+    (patient.folder / "billing.db").chmod(0o644)
+    assert patient.ask("database-modes")[0] == "fine"
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
-def test_keys_of_another_owner_than_the_database_are_found(patient):
+@pytest.mark.parametrize("path", ["keys/billing/billing.pem", "keys/analytics", "console.db", "gateway.lock"])
+def test_what_belongs_to_another_user_than_the_folder_is_found(patient, path):
+    (patient.folder / path).touch()
+    os.chown(patient.folder / path, 12345, 12345)
+    verdict, says = patient.ask("owners")
+    assert (verdict, path in says) == ("broken", True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_that_all_but_the_databases_are_anothers_is_found_without_their_files(patient):
+    for path in patient.folder.glob("*.db*"):
+        path.unlink()
     os.chown(patient.folder / "keys" / "billing" / "billing.pem", 12345, 12345)
-    assert patient.ask("key-owners")[0] == "broken"
+    assert patient.ask("owners")[0] == "broken"
 
 
 @pytest.mark.parametrize(("later", "verdict"), [(2, "warning"), (30, "broken")])

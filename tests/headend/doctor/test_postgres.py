@@ -26,6 +26,7 @@ from tests.headend.conftest import NOW
 ROLE = f"stb_doctor_{os.getpid()}"
 ALWAYS = {
     "served",
+    "backup",
     "billing.suspense",
     "billing.gaps",
     "billing.alarms",
