@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -190,12 +190,13 @@ class Rest:
 
 
 _HEAVY = ("cryptography", "requests")
-# A beat of its own would be a box's mark: what it sends keeps it for days. And each line has one by itself,
-# so that nothing anonymous leaves because something named did.
-_BEATS: dict[tuple[str, ...], dict[str, Any]] = {
-    NAMED_LINE: {"trigger": "interval", "seconds": TICK_SECONDS, "jitter": TICK_SECONDS},
-    ANONYMOUS_LINE: {"trigger": "interval", "seconds": ANONYMOUS_TICK_SECONDS, "jitter": TICK_SECONDS},
-}
+
+
+def _beats() -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    # Each line by itself, so that nothing anonymous leaves because something named did.
+    for line, seconds in ((NAMED_LINE, TICK_SECONDS), (ANONYMOUS_LINE, ANONYMOUS_TICK_SECONDS)):
+        # A beat of its own would be a box's mark: what it sends keeps it for days.
+        yield line, {"trigger": "interval", "seconds": seconds, "jitter": seconds}
 
 
 def _tick_until(stop: threading.Event, bell: Bell, tick: _Ticker, rest: Rest) -> None:
@@ -203,7 +204,7 @@ def _tick_until(stop: threading.Event, bell: Bell, tick: _Ticker, rest: Rest) ->
 
     clock = SystemClock()
     scheduler = BackgroundScheduler(timezone="UTC")
-    for line, beat in _BEATS.items():
+    for line, beat in _beats():
         scheduler.add_job(
             tick, args=line, id=line[0], max_instances=1, coalesce=True, misfire_grace_time=None, **beat
         )
@@ -217,6 +218,6 @@ def _tick_until(stop: threading.Event, bell: Bell, tick: _Ticker, rest: Rest) ->
             rest.take()
         # A wall clock that is set back would stop the scheduler until it has caught up.
         if clock.monotonic() - tick.at > 3 * TICK_SECONDS:
-            for line, beat in _BEATS.items():
+            for line, beat in _beats():
                 scheduler.reschedule_job(line[0], **beat)
     scheduler.shutdown(wait=False)

@@ -10,6 +10,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from box_agent import running as program
+from box_agent.app import ANONYMOUS_LINE
 from box_agent.bell import Bell
 from headend.analytics.keys import AnalyticsKeys
 from headend.billing.signer import RsaSigner
@@ -121,14 +122,15 @@ def new_signers() -> dict[str, RsaSigner]:
 
 
 def ticks() -> Ticks:
-    """What the program really asks of its scheduler."""
+    """What the program really asks of its scheduler for the anonymous line."""
     asked: dict[str, int] = {}
 
     class Scheduler:
         def __init__(self, **_: object) -> None: ...
 
-        def add_job(self, *_: object, **words: int) -> None:
-            asked.update(words)
+        def add_job(self, *_: object, args: tuple[str, ...], **words: int) -> None:
+            if args == ANONYMOUS_LINE:
+                asked.update(words)
 
         def start(self) -> None: ...
 

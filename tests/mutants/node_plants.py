@@ -80,8 +80,8 @@ MUTANTS = (
     single(
         "a restored headend signs a week's tokens again",
         "headend/cli/installation.py",
-        '    if not stopped and "billing" in Installation(folder).sides:\n',
-        "    if False:\n",
+        '        if not stopped and "billing" in made.sides:\n',
+        "        if False:\n",
         "tests/headend/test_backup.py::"
         "test_what_was_granted_after_a_backup_is_not_granted_again_unless_nothing_can_have_been",
     ),

@@ -49,11 +49,11 @@ MUTANTS = (
         "an answer comes before its commit",
         "headend/kit/storage.py",
         "            with immediate(self._writer):\n"
-        "                return [_do(self._writer, work) for work in group]\n",
+        "                return [self._told(_do(self._writer, work)) for work in group]\n",
         "            if self._writer.in_transaction:\n"
         '                self._writer.execute("COMMIT")\n'
         '            self._writer.execute("BEGIN IMMEDIATE")\n'
-        "            return [_do(self._writer, work) for work in group]\n",
+        "            return [self._told(_do(self._writer, work)) for work in group]\n",
         f"{KILL}::test_an_order_is_acknowledged_after_its_commit",
     ),
     single(

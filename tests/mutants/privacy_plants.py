@@ -134,16 +134,45 @@ MUTANTS: tuple[Mutant, ...] = (
     single(
         "one moment serves all fragments of a week",
         "box_agent/outbox.py",
-        "                [(*_columns(one), self._moment(week, now)) for one in waiting],\n",
-        "                [(*_columns(one), due) for due in [self._moment(week, now)] for one in waiting],\n",
+        "            moments = ((one, self._moment(week, now)) for one in waiting)\n",
+        "            moments = ((one, due) for due in [self._moment(week, now)] for one in waiting)\n",
         f"{OUTBOX}::test_each_fragment_has_a_moment_of_its_own_within_six_days",
     ),
     single(
         "fragments leave when the week is rolled up",
         "box_agent/outbox.py",
-        "        return moment(start, last, self._random_below)\n",
-        "        return start\n",
+        "return moment(start, last, self._random_below) if last",
+        "return start if last",
         f"{OUTBOX}::test_each_fragment_has_a_moment_of_its_own_within_six_days",
+    ),
+    single(
+        "what could only be sent together is sent",
+        "box_agent/outbox.py",
+        "moment(start, last, self._random_below) if last - start >= LEAST_SPREAD_MS else None\n",
+        "moment(start, last, self._random_below)\n",
+        f"{OUTBOX}::test_what_could_only_be_sent_together_is_not_sent",
+    ),
+    single(
+        "one line waits for the other",
+        "box_agent/service.py",
+        "self._anonymous_errand if line == ANONYMOUS_LINE else self._named_errand",
+        "self._named_errand",
+        "tests/box_agent/test_local_socket.py::test_neither_end_can_hold_the_other_line_shut",
+    ),
+    single(
+        "a yes stays where a wrong clock put it",
+        "box_agent/consent.py",
+        "        if abs(jump) <= JUMP_MS:\n",
+        "        if True:\n",
+        "tests/box_agent/test_consent.py::test_a_yes_moves_with_the_clock_that_it_was_given_by",
+    ),
+    single(
+        "the log keeps a released week's counters",
+        "headend/analytics/sql.py",
+        "        self.storage.sweep()\n",
+        "",
+        "tests/promises/test_forgotten.py::"
+        "test_no_byte_of_a_spent_token_and_no_older_page_stands_in_any_file_after_the_release",
     ),
     single(
         "moments that were missed are flushed together",
@@ -290,8 +319,8 @@ MUTANTS: tuple[Mutant, ...] = (
     single(
         "ticks keep a beat",
         "box_agent/running.py",
-        "jitter=TICK_SECONDS,  # a beat",
-        "# a beat",
+        ', "jitter": seconds}',
+        "}",
         f"{LINKAGE}::test_each_fragment_has_a_moment_of_its_own_on_no_beat",
     ),
     single(
