@@ -44,7 +44,12 @@ def credit_groups(before: tuple[InvoiceLine, ...], after: tuple[InvoiceLine, ...
 
 
 def remaining(tx: BillingTx, invoice: Invoice) -> tuple[InvoiceLine, ...]:
-    """What is left of a bill, one line an order: its price less its promotion and what has been credited."""
+    """What is left of a bill, one line an order: its price less its promotion and what has been credited.
+
+    Of a bill that is past its tax period nothing is: its lines name no orders, and a later note's still may.
+    """
+    if not invoice.account:
+        return ()
     lines: dict[str, InvoiceLine] = {}
     for line in invoice.lines:
         stands = lines.get(line.order_ref)

@@ -34,6 +34,8 @@ def told(command: Callable[P, T]) -> Callable[P, T]:
             raise click.ClickException(str(error)) from error
         except BrokenPipeError:
             raise  # whoever reads has had enough: click ends quietly
+        except UnicodeEncodeError as error:
+            raise click.ClickException("what was said holds bytes that are no text") from error
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             raise click.ClickException(f"{where}{error.strerror or error}") from error

@@ -183,6 +183,14 @@ def test_an_error_is_one_line_and_exit_code_1(tmp_path):
     assert run("reconcile", tmp_path / "nothing", code=1).startswith("Error: ")
 
 
+def test_what_is_no_text_on_a_command_line_is_told_in_one_line_and_changes_nothing(tmp_path):
+    run("init", tmp_path / "a")
+    run("account", "add", tmp_path / "a", "acc-1")
+    said = run("account", "erase", tmp_path / "a", "acc-1", "--who", "al\udcffice", code=1)
+    assert said.startswith("Error: ")
+    assert "erase" not in run("audit", "verify", tmp_path / "a", "--json")
+
+
 @pytest.mark.parametrize(
     "written",
     [

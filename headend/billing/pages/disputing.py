@@ -81,8 +81,6 @@ def _line(look: BillingTx, one: Dispute) -> tuple[InvoiceLine | None, int]:
     """The disputed line as billed, and the cents that are left of it."""
     bill = found_bill(look, one.number)
     billed = next((line for line in bill.lines if line.order_ref == one.order_ref), None)
-    if not bill.account:
-        return billed, 0
     left = {line.order_ref: line.cents for line in corrections.remaining(look, bill)}
     return billed, left.get(one.order_ref, 0)
 

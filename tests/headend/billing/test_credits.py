@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from headend.billing import credits as corrections
 from headend.billing import disputes
 from headend.billing.invoices import raise_month
+from headend.billing.pages.bills import lines_left
 from headend.billing.reconcile import reconcile
 from headend.billing.rows import DisputeState, NotFoundError, OrderState
 from shared.clock import to_ms
@@ -211,3 +212,17 @@ def test_a_bill_past_its_tax_period_is_credited_no_more(house):
     store.storage.write(lambda db: db.execute("UPDATE invoices SET account = ''"))
     with pytest.raises(corrections.BadCreditError):
         credit(store, bill.number, None)
+
+
+def test_a_bill_past_its_tax_period_is_shown_though_a_note_of_a_later_year_still_names_its_order(house):
+    store, _, bill = house
+    credit(store, bill.number, {bill.lines[0].order_ref: 1})
+    store.storage.write(lambda db: db.execute("INSERT INTO horizons VALUES ('tax', ?)", (BILLED_MS + 1,)))
+    store.storage.write(lambda db: db.execute("UPDATE invoices SET account = '' WHERE kind = 'invoice'"))
+    store.storage.write(
+        lambda db: db.execute("UPDATE invoice_lines SET order_ref = '' WHERE number = ?", (bill.number,))
+    )
+    look = store.read()
+    emptied = look.invoice(bill.number)
+    assert corrections.remaining(look, emptied) == ()
+    assert {one.left for one in lines_left(look, emptied, [])} == {0}
