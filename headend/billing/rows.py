@@ -5,6 +5,7 @@ Money is whole cents including VAT, times are Unix milliseconds, VAT rates are b
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct
 
@@ -217,6 +218,10 @@ class Batch:
     root: str
     missing: str
     hash: str
+
+
+ALARM_KINDS: Final = ("equivocation", "fork", "gap", "not-billed", "over-limit", "velocity", "wrong-binding")
+"""What an alarm may be about."""
 
 
 @dataclass(frozen=True)

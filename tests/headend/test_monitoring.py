@@ -1,14 +1,19 @@
+import ast
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from headend.app import create_app, open_headend
+from headend.billing import rows
+from headend.billing.rows import ALARM_KINDS, OrderState
 from headend.installation import Installation
 from headend.kit.jobs import Job, Jobs, Slot
 from headend.kit.metering import FAMILIES, UnknownFamilyError, families
 from tests import engines
+from tests.builders import SETTINGS
 from tests.headend.conftest import NOW
 
 RESERVED = ("_sum", "_count", "_bucket", "_info", "_created", "_total")
@@ -195,6 +200,27 @@ def test_the_books_and_the_export_are_told(client, headend):
     assert samples(client, "headend_export_batches_total")[()] == batches + 1
     assert samples(client, "headend_export_waiting_entries")[()] == 0
     assert samples(client, "headend_export_oldest_waiting_age_seconds")[()] == 0
+
+
+def test_every_state_of_orders_and_every_kind_of_alarm_is_told_before_there_is_one(tmp_path):
+    headend = open_headend(Installation.create(tmp_path / "new", SETTINGS))
+    client = create_app(headend).test_client()
+    assert samples(client, "headend_orders") == {(state.value,): 0 for state in OrderState}
+    assert samples(client, "headend_alarms") == {(kind,): 0 for kind in ALARM_KINDS}
+    headend.close()
+
+
+def test_no_alarm_is_raised_of_a_kind_that_is_not_told():
+    calls = [
+        (node, getattr(node.func, "id", ""))
+        for path in Path(rows.__file__).parent.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+    ]
+    kinds = [
+        call.args[{"Alarm": 0, "_alarm": 1}[name]] for call, name in calls if name in {"Alarm", "_alarm"}
+    ]
+    assert {kind.value for kind in kinds if isinstance(kind, ast.Constant)} == set(ALARM_KINDS)
 
 
 @pytest.mark.sqlite(why="it asks SQLite for its plans")
