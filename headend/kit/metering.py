@@ -61,8 +61,8 @@ FAMILIES = {
     "headend_jobs_last_turn_timestamp_seconds": "When it last took it, by the installation's clock; or 0.",
     "headend_database_bytes": "Size of a side's database.",
     "headend_database_log_bytes": "Size of its write-ahead log, where the database is a file.",
-    "headend_database_connections": "Connections taken at the PostgreSQL server of a side, by whomever.",
-    "headend_database_connections_limit": "How many it has for those who are no superusers.",
+    "headend_database_connections": "Connections to a side's PostgreSQL that are taken, by whomever.",
+    "headend_database_connections_limit": "How many may be: the nearest limit of server, database and role.",
     "headend_disk_free_bytes": "Room left on the disk of the installation's folder.",
 }
 """What sides and the composition root may tell, and what each family means."""

@@ -172,6 +172,10 @@ def test_a_database_on_postgresql_tells_its_size_and_the_connections_of_its_serv
     assert (size.keys() - files.keys(), len(size)) == ({("console",)}, 3)
     taken = samples(client, "headend_database_connections")["console",]
     assert 1 <= taken <= samples(client, "headend_database_connections_limit")["console",]
+    with engines.raw(headend.installation.place("console")) as connection:
+        name = connection.execute("SELECT current_database()").fetchone()[0]
+        connection.execute(f"ALTER DATABASE {name} CONNECTION LIMIT 1")
+    assert samples(client, "headend_database_connections_limit")["console",] == 1
     headend.close()
 
 

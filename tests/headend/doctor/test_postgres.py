@@ -243,6 +243,20 @@ def test_few_connections_dead_rows_and_old_transactions_are_told_of(patient, mon
     assert patient.ask("billing.vacuum")[0] == "broken"
 
 
+def test_a_role_or_a_database_that_may_have_few_connections_is_told_of(patient):
+    admin(engines.server(), f"ALTER ROLE {ROLE} CONNECTION LIMIT 1")
+    try:
+        assert patient.ask("billing.connections") == (
+            "warning",
+            "1 of the 1 connections that the role may have are taken",
+        )
+    finally:
+        admin(engines.server(), f"ALTER ROLE {ROLE} CONNECTION LIMIT -1")
+    own = patient.own("billing")
+    admin(own, f"ALTER DATABASE {name_of(own)} CONNECTION LIMIT 1")
+    assert "that the database may have" in patient.ask("billing.connections")[1]
+
+
 def test_a_slot_that_nobody_reads_is_told_of(patient):
     assert patient.ask("billing.archive")[0] == "fine", "of an invented installation"
     name = f"lost_{os.getpid()}"
