@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from headend.app import create_app, open_headend
 from headend.installation import Installation
-from headend.kit.metering import FAMILIES
+from headend.kit.metering import FAMILIES, OF_DATABASES
 from tests.builders import SETTINGS
 from tests.deploy.nginx import DEPLOY
 
@@ -94,6 +94,45 @@ def test_the_tests_of_rules_invent_no_series_that_is_not_served(served):
                 if name not in OF_PROMETHEUS and served[name] != keys:
                     wrong.append(one["series"])
     assert wrong == []
+
+
+def around(question, at):
+    """The functions and aggregations around a place of a question, each with its labels, the inner first."""
+    depth = 0
+    for place in range(at - 1, -1, -1):
+        depth += {")": 1, "(": -1}.get(question[place], 0)
+        if depth < 0:
+            depth = 0
+            function, by = re.search(r"(\w*)(?: by \(([^)]*)\))? ?$", question[:place]).groups()
+            yield function, set(re.findall(r"\w+", by or ""))
+
+
+def summed_over_nodes(question):
+    """Families of the databases that a question adds up over nodes, which all tell the same."""
+    for found in SELECTOR.finditer(question):
+        of_process = 'side="console"' in found[2]
+        for function, by in around(question, found.start()):
+            if function in {"max", "min"} or "instance" in by or of_process:
+                break
+            if function in {"sum", "avg", "count"} and found[1] in OF_DATABASES:
+                yield found[1]
+
+
+def test_no_question_adds_up_what_every_node_tells_alike():
+    assert list(summed_over_nodes('sum(headend_orders{state="billed"})')) == ["headend_orders"]
+    assert list(summed_over_nodes('sum by (state) (max by (state) (headend_orders{state="billed"}))')) == []
+    for question in QUESTIONS:
+        plain = re.sub(r"\b(headend_\w+)(?![\w{])", r"\1{}", question)
+        assert list(summed_over_nodes(plain)) == [], question
+
+
+def test_the_dashboard_shows_what_every_node_tells_alike_once():
+    for panel in DASHBOARD["panels"]:
+        for question in (target["expr"] for target in panel.get("targets", ())):
+            for found in SELECTOR.finditer(question):
+                if found[1] in OF_DATABASES and 'side="console"' not in found[2]:
+                    functions = {function for function, _ in around(question, found.start())}
+                    assert functions & {"max", "min"}, (panel["title"], question)
 
 
 def test_every_metric_that_is_declared_is_on_the_dashboard_in_an_alert_or_plainly_told():

@@ -11,7 +11,7 @@ from headend.billing import rows
 from headend.billing.rows import ALARM_KINDS, OrderState
 from headend.installation import Installation
 from headend.kit.jobs import Job, Jobs, Slot
-from headend.kit.metering import FAMILIES, UnknownFamilyError, families
+from headend.kit.metering import FAMILIES, OF_DATABASES, UnknownFamilyError, families
 from tests import engines
 from tests.builders import SETTINGS
 from tests.headend.conftest import NOW
@@ -257,6 +257,17 @@ def test_a_scrape_reads_no_large_table_from_end_to_end(client, headend):
         plan = reader.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()
         scans = [row["detail"].split() for row in plan if row["detail"].startswith("SCAN")]
         assert not [one for one in scans if one[1] in large and "USING" not in one], sql
+
+
+def test_what_stands_in_the_databases_is_told_alike_by_two_that_serve_them(headend, client):
+    assert FAMILIES.keys() > OF_DATABASES
+    headend.billing.store.write(lambda tx: tx.add_tally({"odd": 1}))
+    other = open_headend(headend.installation)
+    told = [scraped(one) for one in (client, create_app(other).test_client())]
+    for name in OF_DATABASES - {"headend_database_connections"}:  # each question takes some
+        one, two = (found.get(name.removesuffix("_total")) for found in told)
+        assert one == two, name
+    other.close()
 
 
 def test_a_family_that_nobody_declared_is_refused():
