@@ -22,6 +22,7 @@ from shared.system_clock import ClockSteerer
 from tests import engines, filled
 from tests.builders import SETTINGS
 from tests.headend.conftest import NOW
+from tests.roles import run
 
 ROLE = f"stb_doctor_{os.getpid()}"
 ALWAYS = {
@@ -179,6 +180,13 @@ def test_what_is_wrong_is_found(patient, check, verdict, statement):
     own = patient.own(check.partition(".")[0])
     admin(own, statement.replace("{own}", name_of(own)).replace("{name}", f"'{name_of(own)}'"))
     assert patient.ask(check)[0] == verdict
+
+
+def test_what_the_doctor_says_of_a_week_without_its_part_mends_it(patient):
+    admin(patient.own("analytics"), f"DROP TABLE counters_{WEEK}")
+    with mock.patch.dict(os.environ, patient.environment):
+        run(*patient.bad()["analytics.parts"].do.split()[1:])
+    assert patient.ask("analytics.parts")[0] == "fine"
 
 
 def test_a_server_that_forgets_is_broken_but_for_an_invented_installation(patient):
