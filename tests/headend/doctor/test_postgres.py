@@ -265,6 +265,13 @@ def test_a_role_or_a_database_that_may_have_few_connections_is_told_of(patient):
     assert "that the database may have" in patient.ask("billing.connections")[1]
 
 
+def test_an_older_server_than_was_tried_is_broken(patient, monkeypatch):
+    assert patient.ask("billing.opens")[0] == "fine"
+    monkeypatch.setattr(server, "OLDEST", 99_00_00)
+    verdict, says = patient.ask("billing.opens")
+    assert (verdict, says.endswith(" is too old")) == ("broken", True)
+
+
 def test_a_slot_that_nobody_reads_is_told_of(patient):
     assert patient.ask("billing.archive")[0] == "fine", "of an invented installation"
     name = f"lost_{os.getpid()}"
