@@ -8,9 +8,12 @@ RSGI 1.6 is described in granian's own documentation.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
+
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
 
 from headend.analytics.gateway import (
     DIRECTORY_TYPE,
@@ -22,7 +25,7 @@ from headend.analytics.gateway import (
     directory_of,
 )
 from headend.analytics.store import AnalyticsStore
-from headend.kit.admission import RETRY_AFTER_S, BusyError
+from headend.kit.admission import RETRY_AFTER_S, BusyError, Urgency
 from headend.kit.http import (
     PROBLEM_TYPE,
     RefusedError,
@@ -31,7 +34,7 @@ from headend.kit.http import (
     WrongTypeError,
     problem_body,
 )
-from headend.kit.metering import CONTENT_TYPE, RequestMeter, exposed, make_registry
+from headend.kit.metering import CONTENT_TYPE, RequestMeter, exposed, families, make_registry
 from headend.kit.rsgi import Exchange, Loop, Scope
 from headend.kit.storage import StorageError
 from shared.ohttp import REQUEST_MEDIA_TYPE, RESPONSE_MEDIA_TYPE
@@ -63,8 +66,28 @@ class WrongMethodError(RefusedError):
     status = HTTPStatus.METHOD_NOT_ALLOWED
 
 
+class StorageFailedError(RefusedError):
+    """The database did not take it."""
+
+    name = "storage"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
 Answer = tuple[int, str, bytes]
 """Status, content type, body."""
+
+
+class _Sheds(Collector):
+    """How many requests of each urgency were refused for want of room."""
+
+    def __init__(self, so_far: Mapping[Urgency, int]) -> None:
+        self._so_far = so_far
+
+    def collect(self) -> Iterable[Metric]:
+        return families(
+            ("headend_shed_total", {"urgency": urgency.name.lower()}, n)
+            for urgency, n in self._so_far.items()
+        )
 
 
 def _route(path: str) -> str:
@@ -72,6 +95,20 @@ def _route(path: str) -> str:
     if path in _PLAIN:
         return path
     return f"{_DIRECTORY}<week>" if path.startswith(_DIRECTORY) else _UNMATCHED
+
+
+def _problem(refusal: RefusedError) -> Answer:
+    return int(refusal.status), PROBLEM_TYPE, problem_body(refusal)
+
+
+def _respond(exchange: Exchange, answer: Answer) -> None:
+    status, kind, body = answer
+    headers = [("content-type", kind)]
+    if kind == DIRECTORY_TYPE:
+        headers.append(("cache-control", IMMUTABLE))
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers.append(("retry-after", str(RETRY_AFTER_S)))
+    exchange.response_bytes(int(status), headers, body)
 
 
 class Line:
@@ -92,7 +129,9 @@ class Line:
         self._chores, self._close = chores, close
         self._waiting: list[tuple[bytes, Any]] = []
         self._loop: Loop | None = None
+        self._shed_so_far = {Urgency.READS: 0, Urgency.FRAGMENTS: 0}
         self._registry = make_registry()
+        self._registry.register(_Sheds(self._shed_so_far))
         self._meter = RequestMeter(self._registry)
         self._seconds = SystemClock().monotonic
 
@@ -111,30 +150,29 @@ class Line:
         begun = self._seconds()
         self._meter.begin()
         try:
-            status = await self._respond(scope, exchange)
-            self._meter.answered(
-                "analytics", _route(scope.path), scope.method, status, self._seconds() - begun
-            )
+            answer = await self._answer(scope, exchange)
+        except BusyError as refusal:  # counted by its urgency, and as no request: nothing has failed
+            _respond(exchange, _problem(refusal))
+        except RefusedError as refusal:
+            self._tally.add(refusal.name)
+            self._answered(scope, exchange, _problem(refusal), begun)
+        except StorageError as error:
+            log.error("storage: %s", error)  # noqa: TRY400 (which statement failed tells nothing more)
+            self._answered(scope, exchange, _problem(StorageFailedError()), begun)
+        else:
+            self._answered(scope, exchange, answer, begun)
         finally:
             self._meter.end()
 
-    async def _respond(self, scope: Scope, exchange: Exchange) -> int:
-        try:
-            status, kind, body = await self._answer(scope, exchange)
-        except RefusedError as refusal:
-            self._tally.add(refusal.name)
-            status, kind, body = int(refusal.status), PROBLEM_TYPE, problem_body(refusal)
-        headers = [("content-type", kind)]
-        if kind == DIRECTORY_TYPE:
-            headers.append(("cache-control", IMMUTABLE))
-        if status == HTTPStatus.SERVICE_UNAVAILABLE:
-            headers.append(("retry-after", str(RETRY_AFTER_S)))
-        exchange.response_bytes(status, headers, body)
-        return int(status)
+    def _answered(self, scope: Scope, exchange: Exchange, answer: Answer, begun: float) -> None:
+        _respond(exchange, answer)
+        took = self._seconds() - begun
+        self._meter.answered("analytics", _route(scope.path), scope.method, answer[0], took)
 
-    def _shed(self, bound: int) -> None:
+    def _shed(self, bound: int, urgency: Urgency) -> None:
         """Refuse once so many fragments wait: directories sooner than fragments."""
         if len(self._waiting) >= bound:
+            self._shed_so_far[urgency] += 1
             raise BusyError
 
     async def _answer(self, scope: Scope, exchange: Exchange) -> Answer:
@@ -149,7 +187,7 @@ class Line:
             return HTTPStatus.OK, "text/plain", b"ok\n"
         if scope.path == "/metrics":
             return HTTPStatus.OK, CONTENT_TYPE, exposed(self._registry)
-        self._shed(DIRECTORY_BOUND)
+        self._shed(DIRECTORY_BOUND, Urgency.READS)
         week = scope.path.removeprefix(_DIRECTORY)
         return HTTPStatus.OK, DIRECTORY_TYPE, directory_of(self._store, week)
 
@@ -160,7 +198,7 @@ class Line:
         if length is None or not length.isdecimal() or int(length) > SEALED_SIZE:
             raise TooLargeError
         sealed = await exchange()  # also of what is refused: else the answer may be cut off with it
-        self._shed(FRAGMENT_BOUND)
+        self._shed(FRAGMENT_BOUND, Urgency.FRAGMENTS)
         answer = await self._asked(sealed)
         if isinstance(answer, RefusedError):
             raise answer

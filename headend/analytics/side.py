@@ -240,7 +240,8 @@ class AnalyticsSide:
         told = [
             ("headend_refused_total", {"side": "analytics", "name": name}, n) for name, n in refused.items()
         ]
-        return [*told, *samples(self.store, self._next_week(), self.setup.profile)]
+        now = self.setup.clock.now()
+        return [*told, *samples(self.store, self._next_week(), self.setup.profile, now)]
 
 
 def _beside(place: Place) -> Path:

@@ -1,8 +1,12 @@
-"""What billing tells Prometheus: sums and indexes are asked, never every order."""
+"""What billing tells Prometheus: sums and indexes are asked, never every order.
+
+Every state and every kind is told, with 0 where there is none: an alert on what rises sees the first.
+"""
 
 from collections.abc import Iterator
 
 from headend.billing.reconcile import reconcile
+from headend.billing.rows import ALARM_KINDS, OrderState
 from headend.billing.store import BillingTx
 
 Sample = tuple[str, dict[str, str], float]
@@ -10,10 +14,12 @@ Sample = tuple[str, dict[str, str], float]
 
 def samples(look: BillingTx, now_ms: int) -> Iterator[Sample]:
     """How orders, ledger, export and alarms stand."""
-    for state, (n, _) in look.order_totals().items():
-        yield "headend_orders", {"state": state.value}, n
-    for kind, n in look.alarm_kinds():
-        yield "headend_alarms", {"kind": kind}, n
+    totals = look.order_totals()
+    for state in OrderState:
+        yield "headend_orders", {"state": state.value}, totals.get(state, (0, 0))[0]
+    alarms = dict(look.alarm_kinds())
+    for kind in sorted({*ALARM_KINDS, *alarms}):
+        yield "headend_alarms", {"kind": kind}, alarms.get(kind, 0)
     found = reconcile(look)
     yield "headend_books_close", {}, found.closes
     yield "headend_ledger_imbalance_cents", {}, found.ledger_sum

@@ -24,6 +24,11 @@ from shared.named import BoxId
 
 WEEKLY = ("reporting", "grants")
 """Tables of which every week has a part of its own, which is dropped when the week is forgotten."""
+STANDING_WEEKS = (
+    "SELECT week FROM directories WHERE week > coalesce("
+    "(SELECT max(slot) FROM job_runs WHERE job = 'forget-tokens'), '') ORDER BY week"
+)
+"""The weeks that have their parts: published, and not forgotten."""
 SCHEMA = Schema(
     "billing",
     (

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct
 
@@ -236,6 +237,10 @@ class Batch:
     root: str
     missing: str
     hash: str
+
+
+ALARM_KINDS: Final = ("equivocation", "fork", "gap", "not-billed", "over-limit", "velocity", "wrong-binding")
+"""What an alarm may be about."""
 
 
 @dataclass(frozen=True)

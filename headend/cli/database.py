@@ -11,8 +11,8 @@ from headend.cli.common import told
 from headend.installation import ALL_SIDES, Installation, InstallationError, databases_of
 from headend.kit.engine import is_url
 
-CONNECTIONS = 80
-"""What one side may have open: each node has about as many as it has threads, and three more."""
+CONNECTIONS = 250
+"""What one side may have open: two nodes of four workers, 30 each, and some for backups and the doctor."""
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _SQL = """\
 -- {side}
@@ -55,14 +55,21 @@ def database() -> None:
     "folder", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False), default=None
 )
 @click.option("--database", "template", help="As for `init`: an address with {side} in it.")
+@click.option(
+    "--connections",
+    type=click.IntRange(min=1),
+    default=CONNECTIONS,
+    show_default=True,
+    help="How many connections each role may have: 30 for each worker of each node.",
+)
 @told
-def database_roles(folder: Path | None, template: str | None) -> None:
+def database_roles(folder: Path | None, template: str | None, connections: int) -> None:
     """Print the SQL that makes a database and a role a side, each closed to the others."""
     if (folder is None) == (template is None):
         raise click.ClickException("name either the folder of an installation or a --database")
     click.echo(_HEAD)
     for one in _owns(databases_of(template) if template else _places(Installation(folder or Path()))):
-        click.echo(_SQL.format(**one._asdict(), connections=CONNECTIONS))
+        click.echo(_SQL.format(**one._asdict(), connections=connections))
 
 
 def _places(installation: Installation) -> dict[str, str]:

@@ -4,7 +4,7 @@ from typing import Final
 
 from headend.doctor.findings import Answer, broken, fine, warning
 from headend.doctor.patient import Patient
-from headend.kit.postgres import BY_BYTES, TAKEN
+from headend.kit.postgres import BY_BYTES, NEAREST_LIMIT
 
 OLDEST: Final = 14_00_00
 """The first server that has all that the tables and questions use, as `server_version_num` tells it."""
@@ -48,6 +48,12 @@ _ARCHIVE = (
     "coalesce(last_archived_time, stats_reset) < now() - interval '2 hours', "
     "to_char(last_archived_time, 'YYYY-MM-DD HH24:MI'), failed_count FROM pg_stat_archiver"
 )
+
+_RAISE: Final = {
+    "server": "raise max_connections",
+    "database": "ALTER DATABASE … CONNECTION LIMIT",
+    "role": "ALTER ROLE … CONNECTION LIMIT",
+}
 
 
 def durable(patient: Patient, side: str) -> Answer:
@@ -139,14 +145,12 @@ def line(patient: Patient, side: str) -> Answer:
 
 
 def connections(patient: Patient, side: str) -> Answer:
-    """There are connections left."""
-    used, most = patient.rows(side, f"SELECT {TAKEN}")[0]
+    """There are connections left, of those that the server, the database and the role may have."""
+    whose, used, most = patient.rows(side, NEAREST_LIMIT)[0]
+    says = f"{used} of the {most} connections that the {whose} may have are taken"
     if used > most * FULL:
-        return warning(
-            f"{used} of {most} connections are taken",
-            "raise max_connections, or let pgbouncer pool transactions",
-        )
-    return fine(f"{used} of {most} connections are taken")
+        return warning(says, f"{_RAISE[whose]}, or let pgbouncer pool transactions")
+    return fine(says)
 
 
 def vacuum(patient: Patient, side: str) -> Answer:

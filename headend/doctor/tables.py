@@ -7,6 +7,7 @@ from typing import Final
 
 from headend.analytics.postgres import SCHEMA as ANALYTICS
 from headend.billing.postgres import SCHEMA as BILLING
+from headend.billing.postgres import STANDING_WEEKS
 from headend.console.postgres import SCHEMA as CONSOLE
 from headend.doctor import server
 from headend.doctor.findings import Answer, broken, fine, warning
@@ -26,8 +27,7 @@ _GUARDS: Final = (
 )
 _PARTS: Final = "SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid WHERE relkind = 'r'"
 _WANTED: Final = {
-    "billing": "SELECT week FROM directories WHERE week > coalesce("
-    "(SELECT max(slot) FROM job_runs WHERE job = 'forget-tokens'), '') ORDER BY week",
+    "billing": STANDING_WEEKS,
     "analytics": "SELECT week FROM weeks WHERE state = 'open' ORDER BY week",
 }
 _FORGOTTEN: Final = {
@@ -111,15 +111,22 @@ def parts(patient: Patient, side: str) -> Answer:
     weeks = [week for (week,) in patient.rows(side, _WANTED[side])]
     for part, week in ((part_of(table, week), week) for table in tables for week in weeks):
         if part not in standing:
-            return broken(
-                f"there is no {part}: nothing of {week} can be taken",
-                f"headend directory publish {patient.folder} {week}",
-            )
+            return _without(patient, side, part, week)
     forgotten = patient.rows(side, _FORGOTTEN[side])[0][0] or ""
     late = [name for name in sorted(standing) if _week_of(name) <= forgotten]
     if late:
         return broken(f"{late[0]} stands, of a week that was to be forgotten", f'DROP TABLE "{late[0]}"')
     return fine(f"{len(weeks)} weeks have their parts, and no forgotten one has")
+
+
+def _without(patient: Patient, side: str, part: str, week: str) -> Answer:
+    """Billing makes a part anew when it needs one; analytics when a directory is published, even again."""
+    if side == "billing":
+        return broken(f"there is no {part}: what billing knew of {week} is lost", RESTORE)
+    return broken(
+        f"there is no {part}: nothing of {week} can be taken",
+        f"headend directory publish {patient.folder} {week}",
+    )
 
 
 def _week_of(part: str) -> str:

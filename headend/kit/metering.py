@@ -62,11 +62,41 @@ FAMILIES = {
     "headend_jobs_last_turn_timestamp_seconds": "When it last took it, by the installation's clock; or 0.",
     "headend_database_bytes": "Size of a side's database.",
     "headend_database_log_bytes": "Size of its write-ahead log, where the database is a file.",
-    "headend_database_connections": "Connections taken at the PostgreSQL server of a side, by whomever.",
-    "headend_database_connections_limit": "How many it has for those who are no superusers.",
+    "headend_database_connections": "Connections to a side's PostgreSQL that are taken, by whomever.",
+    "headend_database_connections_limit": "How many may be: the nearest limit of server, database and role.",
     "headend_disk_free_bytes": "Room left on the disk of the installation's folder.",
 }
 """What sides and the composition root may tell, and what each family means."""
+OF_DATABASES = frozenset(
+    {
+        "headend_refused_total",
+        "headend_accepted_total",
+        "headend_releases",
+        "headend_weeks",
+        "headend_budget_spent_rho",
+        "headend_budget_left_rho",
+        "headend_budget_next_rho",
+        "headend_orders",
+        "headend_orders_missing",
+        "headend_boxes_with_gaps",
+        "headend_gap_oldest_age_seconds",
+        "headend_alarms",
+        "headend_books_close",
+        "headend_ledger_imbalance_cents",
+        "headend_export_batches_total",
+        "headend_export_waiting_entries",
+        "headend_export_oldest_waiting_age_seconds",
+        "headend_job_overdue_seconds",
+        "headend_job_last_success_timestamp_seconds",
+        "headend_database_bytes",
+        "headend_database_connections",
+        "headend_database_connections_limit",
+    }
+)
+"""Families that stand in the databases, so that every node tells the same; a sum over nodes is too much.
+
+Of `headend_refused_total` the console's part is of a process.
+"""
 
 _REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _COMMIT_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)

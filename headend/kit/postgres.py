@@ -47,12 +47,19 @@ _TRIES = 5
 _streams = count()
 _STREAMED = 2_000
 """Rows that are fetched at once of what is read without being held in memory."""
-TAKEN: Final = (
-    "(SELECT sum(numbackends) FROM pg_stat_database), "
-    "current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
+NEAREST_LIMIT: Final = (
+    "SELECT whose, taken, most FROM (VALUES "
+    "('server', (SELECT sum(numbackends) FROM pg_stat_database), current_setting('max_connections')::int "
+    "- current_setting('superuser_reserved_connections')::int "
+    "- coalesce(current_setting('reserved_connections', true)::int, 0)), "
+    "('database', (SELECT numbackends FROM pg_stat_database WHERE datname = current_database()), "
+    "(SELECT datconnlimit FROM pg_database WHERE datname = current_database())), "
+    "('role', (SELECT count(*) FROM pg_stat_activity WHERE usename = current_user), "
+    "(SELECT rolconnlimit FROM pg_roles WHERE rolname = current_user))"
+    ") AS limits (whose, taken, most) WHERE most >= 0 ORDER BY taken::float / greatest(most, 1) DESC LIMIT 1"
 )
-"""Two columns: connections of the server that are taken, by whomever, and how many it has for such as us."""
-_MEASURED = f"SELECT pg_database_size(current_database()), {TAKEN}"
+"""Of the server's, the database's and the role's limit of connections the one of which the largest part is
+taken: whose it is, how many are taken, by whomever, and how many there may be."""
 BY_BYTES: Final = frozenset({"C", "C.UTF-8", "C.utf8", "POSIX"})
 """Collations that sort texts by their bytes."""
 _AGAIN = (errors.SerializationFailure, errors.DeadlockDetected, errors.LockNotAvailable)
@@ -457,8 +464,9 @@ class PostgresStorage:
         """Nothing to do: the server takes away what was deleted by itself (autovacuum)."""
 
     def measured(self) -> list[tuple[str, float]]:
-        """The size of the database, and how many of the server's connections are taken, by whomever."""
-        size, taken, most = self.read().execute(_MEASURED).fetchone()
+        """The size of the database, and how near the nearest limit of its connections is."""
+        (size,) = self.read().execute("SELECT pg_database_size(current_database())").fetchone()
+        _, taken, most = self.read().execute(NEAREST_LIMIT).fetchone()
         return [
             ("headend_database_bytes", size),
             ("headend_database_connections", taken),

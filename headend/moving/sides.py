@@ -11,6 +11,7 @@ from headend.billing.auditing import follow_audit
 from headend.billing.engines import open_store as open_billing
 from headend.billing.ledger import entry_hash
 from headend.billing.postgres import SCHEMA as BILLING
+from headend.billing.postgres import STANDING_WEEKS
 from headend.billing.reconcile import reconcile, recounted
 from headend.billing.store import BillingTx
 from headend.console.engines import open_store as open_console
@@ -97,7 +98,7 @@ def _console_faults(place: Place, installation: Installation) -> list[str]:
 MOVED: Final = {
     side.schema.side: side
     for side in (
-        MovedSide(BILLING, _billing_faults, initial=("ledger_sums",)),
+        MovedSide(BILLING, _billing_faults, initial=("ledger_sums",), weeks=STANDING_WEEKS),
         MovedSide(
             ANALYTICS,
             _analytics_faults,

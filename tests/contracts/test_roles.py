@@ -4,6 +4,7 @@ That none can reach another's is a promise: tests/promises/test_sides_unreadable
 """
 
 import os
+import re
 import traceback
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 
 from headend.__main__ import main
 from headend.installation import Installation
+from headend.kit.reception import BOX_THREADS, OPERATOR_THREADS
 from tests import engines
 from tests.roles import made, psql, run
 
@@ -45,6 +47,14 @@ def test_an_installation_lives_in_the_databases_that_were_made(folder, template)
 @pytest.mark.sqlite(why="the installation is made by `init --database`, whatever the run is over")
 def test_the_sql_of_an_installation_is_that_of_its_addresses(folder, template):
     assert run("database", "roles", folder) == run("database", "roles", "--database", template)
+
+
+@pytest.mark.sqlite(why="it only prints")
+def test_a_role_may_have_as_many_connections_as_two_nodes_of_four_workers_or_as_is_said():
+    words = ("database", "roles", "--database", "postgresql://stb_{side}@db.example/stb_{side}")
+    limit = int(re.search(r"CONNECTION LIMIT (\d+)", run(*words))[1])
+    assert limit >= 2 * 4 * (2 + BOX_THREADS + OPERATOR_THREADS + 1)
+    assert run(*words, "--connections", 7).count("CONNECTION LIMIT 7;") == 3
 
 
 @pytest.mark.sqlite(why="the installation is made by `init --database`, whatever the run is over")

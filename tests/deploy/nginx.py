@@ -49,14 +49,14 @@ def lines_without_mutant(shipped, mutants, plain):
 
 
 class Nginx:
-    """One nginx with its worker; `listens` maps the ports of the shipped file to those of this test."""
+    """One nginx with its worker; `ports` maps the ports of the shipped files to those of this test."""
 
-    def __init__(self, folder, kind, values, mutant=None):
+    def __init__(self, folder, kind, values, mutant=None, beside=()):
         self.prefix, self.configuration = folder / "prefix", folder / "configuration"
         self.prefix.mkdir()
         self._mutant = mutant
         self.ports = {}
-        for name in ("nginx.conf", "values.conf"):
+        for name in ("nginx.conf", "values.conf", *beside):
             text = (DEPLOY / kind / name).read_text()
             (self.configuration / name).write_text(self._suited(self._mutated(name, text), values))
         rights = " user root;" if os.geteuid() == 0 else ""  # as itself; installed, it has an account
@@ -76,10 +76,14 @@ class Nginx:
         for shipped, own in values.items():
             text = text.replace(shipped, own)
         text = re.sub(r"(?m)^ *listen \[::\].*\n", "", text)
-        for port in re.findall(r"listen (\d+) ", text):
-            self.ports[int(port)] = free_port()
-            text = text.replace(f"listen {port} ", f"listen 127.0.0.1:{self.ports[int(port)]} ")
-        return text
+        return re.sub(
+            r"listen (?:127\.0\.0\.1:)?(\d+)\b", lambda at: f"listen 127.0.0.1:{self._port(int(at[1]))}", text
+        )
+
+    def _port(self, shipped):
+        if shipped not in self.ports:
+            self.ports[shipped] = free_port()
+        return self.ports[shipped]
 
     def _await(self):
         for port in self.ports.values():

@@ -140,6 +140,7 @@ PLAIN = {
         "uwsgi_temp_path uwsgi;",
         "scgi_temp_path scgi;",
         "include values.conf;",
+        "include apart*.conf;",
         *(f"listen {address}{port} ssl;" for port in (443, 8443, 9443) for address in ("", "[::]:")),
         "server 127.0.0.1:8080;",
         "ssl_certificate headend.pem;",

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from headend.app import create_app, open_headend
 from headend.installation import Installation
-from headend.kit.metering import FAMILIES
+from headend.kit.metering import FAMILIES, OF_DATABASES
 from tests.builders import SETTINGS
 from tests.deploy.nginx import DEPLOY
 
@@ -35,6 +35,11 @@ TARGET_LABELS = {"instance", "job"}
 SEEN_LATER = {"headend_accepted_total": {"measure", "week"}}
 """What is served once something has been counted; its labels stand in headend/analytics/metrics.py."""
 
+OF_SERVERS = {"headend_database_connections", "headend_database_connections_limit"}
+"""What is served of databases on PostgreSQL only; each has the label `side`."""
+WEEKS_ARE_NO_TIME = b'headend_weeks use base unit "seconds" instead of "weeks"'
+"""What promtool says of a family that counts weeks and measures none."""
+
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
@@ -46,7 +51,7 @@ def served(tmp_path_factory):
     client.get("/healthz")
     text = client.get("/metrics").text
     headend.close()
-    found = {name: set(labels) for name, labels in SEEN_LATER.items()}
+    found = SEEN_LATER | {name: {"side"} for name in OF_SERVERS}
     for family in text_string_to_metric_families(text):
         # A family without samples is one that has nothing to tell yet: it is there all the same.
         kinds = ("_bucket", "_count", "_sum") if family.type == "histogram" else ("",)
@@ -77,6 +82,57 @@ def test_every_label_that_is_asked_for_is_one_of_its_metric(served):
             labels = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", re.sub(r'"[^"]*"', '""', matchers)))
             if served.get(name):
                 assert labels - TARGET_LABELS <= served[name], question
+
+
+def test_the_tests_of_rules_invent_no_series_that_is_not_served(served):
+    wrong = []
+    for path in sorted((Path(__file__).parent / "rules").glob("*.yml")):
+        for case in yaml.safe_load(path.read_text())["tests"]:
+            for one in case["input_series"]:
+                name, labels = re.fullmatch(r"(\w+)\{(.*)\}", one["series"]).groups()
+                keys = set(re.findall(r"(\w+)=", labels)) - TARGET_LABELS
+                if name not in OF_PROMETHEUS and served[name] != keys:
+                    wrong.append(one["series"])
+    assert wrong == []
+
+
+def around(question, at):
+    """The functions and aggregations around a place of a question, each with its labels, the inner first."""
+    depth = 0
+    for place in range(at - 1, -1, -1):
+        depth += {")": 1, "(": -1}.get(question[place], 0)
+        if depth < 0:
+            depth = 0
+            function, by = re.search(r"(\w*)(?: by \(([^)]*)\))? ?$", question[:place]).groups()
+            yield function, set(re.findall(r"\w+", by or ""))
+
+
+def summed_over_nodes(question):
+    """Families of the databases that a question adds up over nodes, which all tell the same."""
+    for found in SELECTOR.finditer(question):
+        of_process = 'side="console"' in found[2]
+        for function, by in around(question, found.start()):
+            if function in {"max", "min"} or "instance" in by or of_process:
+                break
+            if function in {"sum", "avg", "count"} and found[1] in OF_DATABASES:
+                yield found[1]
+
+
+def test_no_question_adds_up_what_every_node_tells_alike():
+    assert list(summed_over_nodes('sum(headend_orders{state="billed"})')) == ["headend_orders"]
+    assert list(summed_over_nodes('sum by (state) (max by (state) (headend_orders{state="billed"}))')) == []
+    for question in QUESTIONS:
+        plain = re.sub(r"\b(headend_\w+)(?![\w{])", r"\1{}", question)
+        assert list(summed_over_nodes(plain)) == [], question
+
+
+def test_the_dashboard_shows_what_every_node_tells_alike_once():
+    for panel in DASHBOARD["panels"]:
+        for question in (target["expr"] for target in panel.get("targets", ())):
+            for found in SELECTOR.finditer(question):
+                if found[1] in OF_DATABASES and 'side="console"' not in found[2]:
+                    functions = {function for function, _ in around(question, found.start())}
+                    assert functions & {"max", "min"}, (panel["title"], question)
 
 
 def test_every_metric_that_is_declared_is_on_the_dashboard_in_an_alert_or_plainly_told():
@@ -133,8 +189,9 @@ def test_promtool_reads_the_rules_and_the_configuration(tmp_path):
     promtool("check", "rules", str(FOLDER / "stb-rules.yml"))
     text = (FOLDER / "prometheus.yml").read_text()
     assert "/etc/prometheus/stb-rules.yml" in text
-    (tmp_path / "prometheus.yml").write_text(text.replace("/etc/prometheus/", f"{FOLDER}/"))
-    promtool("check", "config", str(tmp_path / "prometheus.yml"))
+    for said in (text, re.sub(r"(?m)^( *)#: ", r"\1", text)):  # as it stands, and for what is served apart
+        (tmp_path / "prometheus.yml").write_text(said.replace("/etc/prometheus/", f"{FOLDER}/"))
+        promtool("check", "config", str(tmp_path / "prometheus.yml"))
 
 
 def test_alerts_stand_when_they_should_and_not_otherwise():
@@ -148,4 +205,4 @@ def test_promtool_finds_the_names_and_kinds_of_a_scrape_in_order(tmp_path):
     text = create_app(headend).test_client().get("/metrics").data
     headend.close()
     done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
-    assert (done.returncode, done.stdout + done.stderr) == (0, b"")
+    assert done.stdout.splitlines() + done.stderr.splitlines() == [WEEKS_ARE_NO_TIME]

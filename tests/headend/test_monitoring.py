@@ -1,6 +1,8 @@
+import ast
 import errno
 import re
 import shutil
+from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -9,10 +11,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from headend import backup
 from headend.app import create_app, open_headend
 from headend.backup import BackupError, back_up
+from headend.billing import rows
+from headend.billing.rows import ALARM_KINDS, OrderState
 from headend.installation import Installation
 from headend.kit.jobs import Job, Jobs, Slot
-from headend.kit.metering import FAMILIES, UnknownFamilyError, families
+from headend.kit.metering import FAMILIES, OF_DATABASES, UnknownFamilyError, families
 from tests import engines
+from tests.builders import SETTINGS
 from tests.headend.conftest import NOW
 
 RESERVED = ("_sum", "_count", "_bucket", "_info", "_created", "_total")
@@ -191,6 +196,10 @@ def test_a_database_on_postgresql_tells_its_size_and_the_connections_of_its_serv
     assert (size.keys() - files.keys(), len(size)) == ({("console",)}, 3)
     taken = samples(client, "headend_database_connections")["console",]
     assert 1 <= taken <= samples(client, "headend_database_connections_limit")["console",]
+    with engines.raw(headend.installation.place("console")) as connection:
+        name = connection.execute("SELECT current_database()").fetchone()[0]
+        connection.execute(f"ALTER DATABASE {name} CONNECTION LIMIT 1")
+    assert samples(client, "headend_database_connections_limit")["console",] == 1
     headend.close()
 
 
@@ -232,6 +241,27 @@ def test_the_books_and_the_export_are_told(client, headend):
     assert samples(client, "headend_export_oldest_waiting_age_seconds")[()] == 0
 
 
+def test_every_state_of_orders_and_every_kind_of_alarm_is_told_before_there_is_one(tmp_path):
+    headend = open_headend(Installation.create(tmp_path / "new", SETTINGS))
+    client = create_app(headend).test_client()
+    assert samples(client, "headend_orders") == {(state.value,): 0 for state in OrderState}
+    assert samples(client, "headend_alarms") == {(kind,): 0 for kind in ALARM_KINDS}
+    headend.close()
+
+
+def test_no_alarm_is_raised_of_a_kind_that_is_not_told():
+    calls = [
+        (node, getattr(node.func, "id", ""))
+        for path in Path(rows.__file__).parent.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+    ]
+    kinds = [
+        call.args[{"Alarm": 0, "_alarm": 1}[name]] for call, name in calls if name in {"Alarm", "_alarm"}
+    ]
+    assert {kind.value for kind in kinds if isinstance(kind, ast.Constant)} == set(ALARM_KINDS)
+
+
 @pytest.mark.sqlite(why="it asks SQLite for its plans")
 def test_a_scrape_reads_no_large_table_from_end_to_end(client, headend):
     large = {
@@ -262,6 +292,17 @@ def test_a_scrape_reads_no_large_table_from_end_to_end(client, headend):
         plan = reader.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()
         scans = [row["detail"].split() for row in plan if row["detail"].startswith("SCAN")]
         assert not [one for one in scans if one[1] in large and "USING" not in one], sql
+
+
+def test_what_stands_in_the_databases_is_told_alike_by_two_that_serve_them(headend, client):
+    assert FAMILIES.keys() > OF_DATABASES
+    headend.billing.store.write(lambda tx: tx.add_tally({"odd": 1}))
+    other = open_headend(headend.installation)
+    told = [scraped(one) for one in (client, create_app(other).test_client())]
+    for name in OF_DATABASES - {"headend_database_connections"}:  # each question takes some
+        one, two = (found.get(name.removesuffix("_total")) for found in told)
+        assert one == two, name
+    other.close()
 
 
 def test_a_family_that_nobody_declared_is_refused():

@@ -198,4 +198,4 @@ def test_a_client_from_the_documents_gets_a_token_and_delivers_a_fragment(instal
     accepted = {
         name: n for name, n in installation.headend.metrics().items() if name.startswith("headend_accepted")
     }
-    assert list(accepted.values()) == [1]
+    assert [n for n in accepted.values() if n] == [1]

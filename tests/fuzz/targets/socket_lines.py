@@ -116,14 +116,14 @@ class _Talk:
 
     def _say(self, line: bytes) -> None:
         before = self._tables()
-        agreed = self._box.door.consent()
         found = _checked(self._box.door.answer(line))
         if not found["ok"]:
             self._check_unchanged(before, found["error"])
             return
         said = msgspec.json.decode(line)
         if said["op"] == "event":
-            self._heard(said["event"], kept=found["result"]["kept"], since=agreed)
+            # As it is now: a yes moves with the clock, and an event is what makes the agent look at that.
+            self._heard(said["event"], kept=found["result"]["kept"], since=self._box.door.consent())
         elif said["op"] == "set-consent" and not said["granted"]:
             self._taken.clear()
 

@@ -59,6 +59,23 @@ def ask(town: Town, *requests: Asked) -> list[Asked]:
     return list(requests)
 
 
+def metrics_after(town: Town, *requests: Asked) -> str:
+    """What the line tells of itself once it was asked all of them."""
+    metrics = Asked("GET", "/metrics")
+    line = Line(town.side.store, town.side.intake, town.side.tally, lambda: None, lambda: None)
+
+    async def run() -> None:
+        line.__rsgi_init__(asyncio.get_running_loop())
+        await asyncio.gather(*(line.__rsgi__(one, one) for one in requests))
+        await line.__rsgi__(metrics, metrics)
+        line.__rsgi_del__(asyncio.get_running_loop())
+
+    asyncio.run(run())
+    status, headers, body = metrics.answer
+    assert (status, headers["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    return body.decode()
+
+
 def post(body: bytes, **headers: Any) -> Asked:
     return Asked("POST", SEALED, body, **headers)
 
@@ -135,7 +152,30 @@ def test_with_too_much_waiting_fragments_are_refused_by_name_and_its_health_is_t
     for one in shed:
         assert (one.name, one.answer[1]["retry-after"], one.read) == ("busy", "30", 1)
     assert alive.answer[0] == 200
-    assert open_town.side.tally.snapshot()["busy"] == 3
+    assert "busy" not in open_town.side.tally.snapshot()
+
+
+def test_what_is_refused_for_want_of_room_is_counted_apart_and_is_no_failed_request(open_town: Town) -> None:
+    fragments = [post(FULL) for _ in range(FRAGMENT_BOUND + 3)]
+    told = metrics_after(open_town, *fragments)
+    assert 'headend_shed_total{urgency="fragments"} 3.0' in told
+    assert 'headend_shed_total{urgency="reads"} 0.0' in told
+    assert 'status="5xx"' not in told
+
+
+def test_a_directory_that_the_database_does_not_give_is_told_as_temporary_and_counted(
+    open_town: Town, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_week: object) -> None:
+        raise StorageError("no connection to the database")
+
+    monkeypatch.setattr(open_town.side.store, "directory", broken)
+    asked = Asked("GET", f"/analytics/directory/{WEEK}")
+    told = metrics_after(open_town, asked)
+    assert (asked.answer[0], asked.name, asked.answer[1]["retry-after"]) == (503, "storage", "30")
+    labels = '{method="GET",route="/analytics/directory/<week>",side="analytics",status="5xx"}'
+    assert f"headend_requests_total{labels} 1.0" in told
+    assert "storage: no connection to the database" in caplog.text
 
 
 def test_the_directory_is_refused_while_fragments_wait(open_town: Town) -> None:
@@ -225,19 +265,7 @@ def test_metrics_tell_how_many_were_answered_and_nothing_of_a_request(town: Town
         Asked("GET", "/analytics/directory/2026-W41"),
         Asked("GET", "/somebody/secret"),
     ]
-    metrics = Asked("GET", "/metrics")
-
-    async def run() -> None:
-        line = Line(town.side.store, town.side.intake, town.side.tally, lambda: None, lambda: None)
-        line.__rsgi_init__(asyncio.get_running_loop())
-        for one in (*asked, metrics):
-            await line.__rsgi__(one, one)
-        line.__rsgi_del__(asyncio.get_running_loop())
-
-    asyncio.run(run())
-    status, headers, body = metrics.answer
-    assert (status, headers["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
-    told = body.decode()
+    told = metrics_after(town, *asked)
     for route, method, kind in (
         (SEALED, "POST", "4xx"),
         ("/analytics/directory/<week>", "GET", "4xx"),

@@ -22,6 +22,7 @@ from shared.system_clock import ClockSteerer
 from tests import engines, filled
 from tests.builders import SETTINGS
 from tests.headend.conftest import NOW
+from tests.roles import run
 
 ROLE = f"stb_doctor_{os.getpid()}"
 ALWAYS = {
@@ -182,6 +183,13 @@ def test_what_is_wrong_is_found(patient, check, verdict, statement):
     assert patient.ask(check)[0] == verdict
 
 
+def test_what_the_doctor_says_of_a_week_without_its_part_mends_it(patient):
+    admin(patient.own("analytics"), f"DROP TABLE counters_{WEEK}")
+    with mock.patch.dict(os.environ, patient.environment):
+        run(*patient.bad()["analytics.parts"].do.split()[1:])
+    assert patient.ask("analytics.parts")[0] == "fine"
+
+
 def test_a_server_that_forgets_is_broken_but_for_an_invented_installation(patient):
     assert patient.ask("billing.durable")[0] == "warning"
     path = patient.installation.folder / "installation.toml"
@@ -242,6 +250,27 @@ def test_few_connections_dead_rows_and_old_transactions_are_told_of(patient, mon
     assert patient.ask("billing.vacuum")[0] == "warning"
     monkeypatch.setattr(server, "TOO_OLD", 0)
     assert patient.ask("billing.vacuum")[0] == "broken"
+
+
+def test_a_role_or_a_database_that_may_have_few_connections_is_told_of(patient):
+    admin(engines.server(), f"ALTER ROLE {ROLE} CONNECTION LIMIT 1")
+    try:
+        assert patient.ask("billing.connections") == (
+            "warning",
+            "1 of the 1 connections that the role may have are taken",
+        )
+    finally:
+        admin(engines.server(), f"ALTER ROLE {ROLE} CONNECTION LIMIT -1")
+    own = patient.own("billing")
+    admin(own, f"ALTER DATABASE {name_of(own)} CONNECTION LIMIT 1")
+    assert "that the database may have" in patient.ask("billing.connections")[1]
+
+
+def test_an_older_server_than_was_tried_is_broken(patient, monkeypatch):
+    assert patient.ask("billing.opens")[0] == "fine"
+    monkeypatch.setattr(server, "OLDEST", 99_00_00)
+    verdict, says = patient.ask("billing.opens")
+    assert (verdict, says.endswith(" is too old")) == ("broken", True)
 
 
 def test_a_slot_that_nobody_reads_is_told_of(patient):

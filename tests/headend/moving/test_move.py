@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from unittest import mock
 
 import psycopg
 import pytest
@@ -17,6 +18,7 @@ from headend.analytics.store import Counted, WeekState
 from headend.app import create_app
 from headend.billing.reconcile import reconcile, recounted
 from headend.billing.rows import OrderState
+from headend.doctor.examine import examine
 from headend.installation import SETTINGS, SIDES_FILE, Installation, InstallationError
 from headend.kit.postgres import UnsafeServerError
 from headend.kit.postgres_schema import HalfMovedError
@@ -163,6 +165,12 @@ def test_a_token_spent_before_the_move_is_spent_after_it_and_open_weeks_count_on
         store = headend.analytics.store
         given = [fragment(OPEN, 3), fragment(OPEN, 1_000), fragment(OPEN.plus(1), 3)]
         assert store.count(given) == [Counted.DUPLICATE, Counted.FIRST, Counted.FIRST]
+
+
+def test_the_doctor_finds_the_parts_of_every_published_week_after_the_move(after):
+    found = {one.check: (one.verdict, one.says) for one in examine(after[0], SIDES)}
+    for side in ("billing", "analytics"):
+        assert found[f"{side}.parts"] == ("fine", mock.ANY)
 
 
 def test_numbers_that_the_database_gives_go_on_where_they_were(original, after):
