@@ -127,7 +127,7 @@ class Agent:
             BadConsentError: it does not say how it was given, or in no language of the notice.
         """
         now, shown = self._clock.now(), Shown(how, language or self._settings.language)
-        self._consent.follow(now, self._clock.monotonic())
+        self._consent.look_at_clock(now, self._clock.monotonic())
         if granted:
             self._consent.grant(notice, shown, now)
         else:

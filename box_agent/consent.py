@@ -195,19 +195,24 @@ class Consent:
         Set forward, the yes was given as much later. Set back, it may have been given earlier, or the clock
         be wrong now: it counts from now on.
         """
-        self._booted_ms = to_ms(now) - round(monotonic * 1000)
+        booted_ms = self.look_at_clock(now, monotonic)
         if self._given_booted_ms is None or not self._answer.granted:
             return
-        jump = self._booted_ms - self._given_booted_ms
+        jump = booted_ms - self._given_booted_ms
         if abs(jump) <= JUMP_MS:
             return
         since = self._answer.since_ms
         moved = self._answer._replace(since_ms=since + jump if jump > 0 else min(since, to_ms(now)))
-        self._given_booted_ms = self._booted_ms
+        self._given_booted_ms = booted_ms
         try:
             self._record_twice(MOVED, moved, Shown("the clock was set"), now)
         except StoreError:
             self._answer = moved  # a later start that reads the old answer sees the jump again
+
+    def look_at_clock(self, now: datetime, monotonic: float) -> int:
+        """See by which clock a yes would be given now: when the box was started, by it. Nothing moves."""
+        self._booted_ms = to_ms(now) - round(monotonic * 1000)
+        return self._booted_ms
 
     def grant(self, notice: int, shown: Shown, at: datetime) -> None:
         """Record a yes. Repeating it changes nothing.

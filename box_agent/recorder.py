@@ -61,7 +61,6 @@ class Recorder:
         """
         if not self._consent.active():
             return False
-        self._consent.follow(self._clock.now(), self._clock.monotonic())
         now = to_ms(self._clock.now())
         if event.at_ms is not None:
             return self._take(event, now)
@@ -164,6 +163,7 @@ class Recorder:
         at_ms = now if event.at_ms is None else event.at_ms
         if at_ms > now + MAX_AHEAD_MS:
             raise BadEventError("the event lies in the future")
+        self._consent.follow(self._clock.now(), self._clock.monotonic())
         if not self._consent.allows(at_ms):
             return False
         self._taken_at = self._clock.monotonic()

@@ -239,7 +239,17 @@ class Batch:
     hash: str
 
 
-ALARM_KINDS: Final = ("equivocation", "fork", "gap", "not-billed", "over-limit", "velocity", "wrong-binding")
+ALARM_KINDS: Final = (
+    "equivocation",
+    "fork",
+    "gap",
+    "not-billed",
+    "not-credited",
+    "not-decided",
+    "over-limit",
+    "velocity",
+    "wrong-binding",
+)
 """What an alarm may be about."""
 
 
