@@ -48,7 +48,7 @@ class Far(http.server.BaseHTTPRequestHandler):
 def far() -> Iterator[Any]:
     server: Any = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Far)
     server.seen, server.answer = [], (200, b"{}")
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield server
     server.shutdown()
@@ -157,7 +157,7 @@ class Dripping(http.server.BaseHTTPRequestHandler):
 def dripping(request: pytest.FixtureRequest) -> Iterator[Any]:
     server: Any = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Dripping)
     server.first, server.over, server.cut = request.param, threading.Event(), threading.Event()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield server
     server.over.set()

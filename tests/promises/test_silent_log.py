@@ -1,11 +1,14 @@
 """A week of a real box's life, before a real headend and relay: what its log tells of it."""
 
 import re
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
 
 from box_agent.client import AgentClient
+from box_agent.core import STORE_NAME
 from box_agent.pin import MOST
 from shared.clock import from_ms
 from shared.genres import DETAILS, GENRES
@@ -85,10 +88,12 @@ def _exchange(box, request):
 
 
 def _pass_time(box, installed, until):
-    """Move time on; in small steps when fragments have their moments, which the box tells nobody."""
+    """Move time on, and stop at each fragment's moment: the box tells it to nobody, its store to the test."""
     while (now := from_ms(_now(installed))) < until:
-        step = timedelta(minutes=30 if now < W41.end(ZONE) else 4)
-        installed.move_to(min(until, now + step))
+        with closing(sqlite3.connect(f"file:{box.state / STORE_NAME}?mode=ro", uri=True)) as store:
+            (due_ms,) = store.execute("SELECT min(due_ms) FROM outbox").fetchone()
+        due = until if due_ms is None else max(from_ms(due_ms), now + timedelta(minutes=1))
+        installed.move_to(min(until, due, now + timedelta(minutes=30)))
         box.ask("tick")
 
 

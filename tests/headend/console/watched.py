@@ -43,7 +43,7 @@ def served(folder: Path) -> Iterator[str]:
     """The real application over an installation, on loopback; gives its address."""
     headend = open_headend(Installation(folder))
     server = make_server("127.0.0.1", 0, create_app(headend), threaded=True, request_handler=_Silent)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
