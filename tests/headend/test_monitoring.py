@@ -206,11 +206,10 @@ def test_a_database_on_postgresql_tells_its_size_and_the_connections_of_its_serv
 def test_sizes_are_told_in_steps_so_that_no_fragment_is_seen_to_say_something(client):
     used(client)
     mib = 1 << 20
-    for name, step in (
-        ("headend_database_bytes", mib),
-        ("headend_database_log_bytes", 16 * mib),
-        ("headend_disk_free_bytes", mib),
-    ):
+    steps = {"headend_database_bytes": mib, "headend_disk_free_bytes": mib}
+    if not engines.OVER_POSTGRES:  # a server's log is its own
+        steps["headend_database_log_bytes"] = 16 * mib
+    for name, step in steps.items():
         assert {value % step for value in samples(client, name).values()} <= {0}
 
 
