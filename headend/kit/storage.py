@@ -178,8 +178,8 @@ class Done:
     result: Any
 
 
-_SWEEPS = 3
-"""Each waits for readers as long as any statement waits for a lock."""
+_SWEEPS, _SWEEP_MS = 6, 500
+"""How often a log is tried to be emptied, and how long each waits for readers: meanwhile nobody can write."""
 
 
 class Storage:
@@ -255,6 +255,7 @@ class Storage:
         """
         connection = connect(self.path, checkpoints=True)
         try:
+            connection.execute(f"PRAGMA busy_timeout={_SWEEP_MS}")
             for _ in range(_SWEEPS):
                 blocked, *_rest = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
                 if not blocked:

@@ -169,6 +169,22 @@ def test_an_emptied_log_holds_nothing_that_was_deleted(storage):
     assert not any(secret.encode() in path.read_bytes() for path in files if path.exists())
 
 
+def test_a_log_that_somebody_reads_from_is_told_of_and_emptied_the_next_time(storage, caplog):
+    storage.write(add("a"))
+    reader = sqlite3.connect(storage.path, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM tally").fetchone()
+    storage.write(add("b"))
+    storage.sweep()
+    assert "could not be emptied" in caplog.text
+    log = storage.path.with_name(storage.path.name + "-wal")
+    assert log.stat().st_size > 0
+    storage.write(add("c"))
+    reader.close()
+    storage.sweep()
+    assert log.stat().st_size == 0
+
+
 def test_a_database_that_newer_code_has_migrated_is_refused_and_stays_as_it_is(tmp_path):
     def code(*names):
         migrations = Migrations("billing")
