@@ -14,6 +14,7 @@ from contextlib import suppress
 import msgspec
 
 from box_agent.chance import RandomBelow, full_jitter
+from box_agent.consent import JUMP_MS
 from box_agent.sources.json_stream import JsonStream
 from box_agent.sources.kodi_player import KodiPlayer
 from box_agent.sources.source import Report
@@ -25,8 +26,6 @@ LOOK_SECONDS = 30.0
 BACKOFF_MS = 1_000
 MOST_BACKOFF_MS = 8_000
 """What is played while nobody listens is lost up to here; an attempt costs next to nothing."""
-JUMP_MS = 60_000
-"""The wall clock has jumped when it moved this much more or less than the monotonic one."""
 _PIECE = 65_536
 _LOG = logging.getLogger(__name__)
 
