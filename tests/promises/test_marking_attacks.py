@@ -14,11 +14,12 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from box_agent.app import ANONYMOUS_LINE
 from box_agent.lines import Answer, HttpAnonymousLine, HttpNamedLine, LineDownError, RefusedError
 from headend.billing.signer import RsaSigner
 from shared import bhttp
 from shared.anonymous import INNER_ANSWER_SIZE
-from shared.clock import to_ms
+from shared.clock import from_ms, to_ms
 from shared.directory import Directory, TokenKey, challenge, describe
 from shared.named import Acknowledgement, TokenGrant
 from shared.ohttp import Gateway
@@ -272,12 +273,47 @@ def test_the_token_s_challenge_is_the_box_s_own(box):
 # --- withholding
 
 
-def test_withheld_answers_provoke_three_more_tries_sealed_afresh_hours_apart(box):
+def moments(box):
+    rows = box.agent._store.connection().execute("SELECT due_ms FROM outbox ORDER BY due_ms")
+    return [due_ms for (due_ms,) in rows]
+
+
+def with_a_week_to_send(box):
     due = END
     while not waiting(box.agent):
         due += HOUR
         box.run_until(due)
     box.relay.sealed.clear()
+    return due
+
+
+def test_a_headend_that_holds_an_exchange_open_neither_delays_nor_gathers_what_is_sent(box, monkeypatch):
+    with_a_week_to_send(box)
+
+    def held(*_):
+        pytest.fail("the anonymous line asked the named one")
+
+    monkeypatch.setattr(box.headend, "post", held)
+    monkeypatch.setattr(box.headend, "get", held)
+    planned = moments(box)
+    for due_ms in planned:
+        box.clock.advance_to(from_ms(due_ms))
+        box.agent.tick(*ANONYMOUS_LINE)
+    assert planned
+    assert [at for at, _ in box.relay.sealed] == planned
+
+
+@pytest.mark.parametrize("hours", [0.5, 3, 12])
+def test_who_keeps_a_box_from_sending_until_the_week_is_nearly_closed_sees_nothing_of_it(box, hours):
+    with_a_week_to_send(box)
+    box.clock.advance_to(from_ms(CLOSES - round(hours * HOUR)))
+    box.run_until(CLOSES - 1)
+    assert [one for one in box.relay.sealed if one[0] < CLOSES] == []
+    assert waiting(box.agent) == 0
+
+
+def test_withheld_answers_provoke_three_more_tries_sealed_afresh_hours_apart(box):
+    due = with_a_week_to_send(box)
     connection = box.agent._store.connection()
     connection.execute("DELETE FROM outbox WHERE id > (SELECT min(id) FROM outbox)")
     connection.execute("UPDATE outbox SET due_ms = ?, tries = 0", (due + HOUR,))
